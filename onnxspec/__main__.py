@@ -1,0 +1,5 @@
+"""``python -m onnxspec``."""
+
+from onnxspec.cli import main
+
+main()

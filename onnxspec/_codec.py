@@ -1,0 +1,137 @@
+"""Frozen results to JSON and back, by their type hints; anything unknown is refused."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from typing import Any, Literal, Union, get_args, get_origin
+
+from onnxspec.errors import ReportError
+from onnxspec.limits import DEFAULT_LIMITS
+from onnxspec.results import SCHEMA_VERSION, Layer, Layers, Report
+
+__all__ = ["encode", "report_from_json", "reports_from_json", "to_json"]
+
+
+def encode(value: Any) -> Any:
+    """Turn frozen results into what `json.dumps` takes."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: encode(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, (Layers, tuple, list)):
+        return [encode(item) for item in value]
+    return value
+
+
+def to_json(value: Any) -> str:
+    """Give results as JSON text; NaN and infinities are a bug and raise ValueError."""
+    return json.dumps(encode(value), indent=1, allow_nan=False, ensure_ascii=True) + "\n"
+
+
+def report_from_json(text: str | bytes) -> Report:
+    """Read one report."""
+    return _report(_parse(text))
+
+
+def reports_from_json(text: str | bytes) -> list[Report]:
+    """Read one report, or an array of them."""
+    data = _parse(text)
+    return [_report(item) for item in data] if isinstance(data, list) else [_report(data)]
+
+
+def _parse(text: str | bytes) -> Any:
+    if len(text) > DEFAULT_LIMITS.report_bytes:
+        raise ReportError(f"The report is larger than {DEFAULT_LIMITS.report_bytes} bytes.")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ReportError(f"The report is no valid JSON: {error}.") from None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _report(data: Any) -> Report:
+    if not isinstance(data, dict) or "schema_version" not in data:
+        raise ReportError("This JSON is no onnxspec report: it has no schema_version.")
+    if data["schema_version"] != SCHEMA_VERSION:
+        raise ReportError(
+            f"The report has schema version {str(data['schema_version'])[:20]!r}; this onnxspec reads version "
+            f"{SCHEMA_VERSION}. Make the report again with this version."
+        )
+    report: Report = _decode(Report, data, "report")
+    return report
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _decode(hint: Any, data: Any, where: str) -> Any:
+    """Check `data` against a type hint and build what it describes."""
+    if hint is Any:
+        return data
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if data is None and type(None) in args:
+            return None
+        return _decode(next(arg for arg in args if arg is not type(None)), data, where)
+    if origin is Literal:
+        if data not in args:
+            raise ReportError(f"{where} is {str(data)[:40]!r}; expected one of {', '.join(map(str, args))}.")
+        return data
+    if hint is Layers:
+        _expect(isinstance(data, list), data, where, "an array")
+        return Layers([_decode(Layer, item, f"{where}[{index}]") for index, item in enumerate(data)])
+    if origin is tuple:
+        return _items(hint, data, where)
+    if origin is Mapping:
+        _expect(isinstance(data, dict), data, where, "an object")
+        return {key: _decode(args[1], item, f"{where}.{key[:60]}") for key, item in data.items()}
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _decode_dataclass(hint, data, where)
+    if hint is float:
+        _expect(isinstance(data, (int, float)) and not isinstance(data, bool), data, where, "a number")
+        return float(data)
+    if hint is int:
+        _expect(isinstance(data, int) and not isinstance(data, bool), data, where, "an integer")
+        return data
+    _expect(isinstance(data, hint), data, where, f"a {hint.__name__}")
+    return data
+
+
+def _items(hint: Any, data: Any, where: str) -> tuple[Any, ...]:
+    args = get_args(hint)
+    _expect(isinstance(data, list), data, where, "an array")
+    if len(args) == 2 and args[1] is Ellipsis:
+        return tuple(_decode(args[0], item, f"{where}[{index}]") for index, item in enumerate(data))
+    _expect(len(data) == len(args), data, where, f"an array of {len(args)}")
+    return tuple(_decode(arg, item, f"{where}[{index}]") for index, (arg, item) in enumerate(zip(args, data)))
+
+
+def _decode_dataclass(cls: type, data: Any, where: str) -> Any:
+    _expect(isinstance(data, dict), data, where, "an object")
+    known = {f.name: f for f in fields(cls)}
+    unknown = sorted(set(data) - set(known))
+    if unknown:
+        raise ReportError(f"{where} has the unknown key {unknown[0][:60]!r}; was it written by a newer onnxspec?")
+    hints = _hints(cls)
+    values = {}
+    for name, f in known.items():
+        if name in data:
+            values[name] = _decode(hints[name], data[name], f"{where}.{name}")
+        elif f.default is MISSING and f.default_factory is MISSING:
+            raise ReportError(f"{where} lacks the key {name!r}.")
+    return cls(**values)
+
+
+def _expect(condition: bool, data: Any, where: str, what: str) -> None:
+    if not condition:
+        raise ReportError(f"{where} is {type(data).__name__}; expected {what}.")

@@ -1,0 +1,70 @@
+"""The command line: one module a command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from onnxspec import __version__
+from onnxspec.cli.analyze import analyze
+from onnxspec.cli.exit_codes import ExitCode, of_error
+from onnxspec.cli.inspect import inspect
+from onnxspec.errors import OnnxspecError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="onnxspec",
+    help="Opens any ONNX file and says, from its weights alone, how well each layer was trained.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(analyze)
+app.command()(inspect)
+
+
+def _version(value: bool) -> None:
+    if value:
+        sys.stdout.write(f"onnxspec {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the program: exceptions become one sentence and an exit code."""
+    try:
+        app()
+    except OnnxspecError as error:
+        _say(str(error))
+        sys.exit(of_error(error))
+    except KeyboardInterrupt:
+        _say("interrupted")
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)
+    except Exception as error:
+        if os.environ.get("ONNXSPEC_DEBUG"):
+            raise
+        _say(f"internal error: {type(error).__name__}: {error}. Set ONNXSPEC_DEBUG=1 for the details, and report it.")
+        sys.exit(ExitCode.INTERNAL)
+
+
+def _say(message: str) -> None:
+    from onnxspec.cli.output import note
+
+    note(f"onnxspec: {message}")

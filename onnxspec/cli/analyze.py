@@ -1,0 +1,160 @@
+"""``onnxspec analyze``: spectra, fits and verdicts of models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from onnxspec.cli.exit_codes import ExitCode, of_error, of_report, worst
+from onnxspec.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from onnxspec.engine import Job
+    from onnxspec.results import Report
+    from onnxspec.settings import Settings
+
+__all__ = ["analyze", "reports_of"]
+
+
+def analyze(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Files, folders, globs, or - for stdin.")],
+    format_name: Annotated[
+        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="table, json or csv (default: table).")
+    ] = None,
+    output: Annotated[
+        list[str] | None, typer.Option("--output", "-o", metavar="FILE", help="Write FILE, or fmt=FILE; repeatable.")
+    ] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option("--layer", metavar="GLOB", help="Only layers of this id, name or tensor.")
+    ] = None,
+    effort: Annotated[str, typer.Option(help="fast, standard or full.", envvar="ONNXSPEC_EFFORT")] = "standard",
+    conv: Annotated[
+        str, typer.Option(help="Matrices of a convolution: pooled, slices, unfold.", envvar="ONNXSPEC_CONV")
+    ] = "pooled",
+    ks: Annotated[str, typer.Option(help="KS distance: grid, two_sided, seed2018.", envvar="ONNXSPEC_KS")] = "grid",
+    min_evals: Annotated[int, typer.Option(help="Fewest eigenvalues for a fit.", envvar="ONNXSPEC_MIN_EVALS")] = 50,
+    min_tail: Annotated[
+        int | None,
+        typer.Option(help="Fewest eigenvalues in a tail (default: 10 or 2 %).", envvar="ONNXSPEC_MIN_TAIL"),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Singular values by SVD.")] = False,
+    spectra: Annotated[bool, typer.Option("--spectra", help="Put all eigenvalues into the JSON.")] = False,
+    compat: Annotated[
+        str | None, typer.Option(help="weightwatcher: its columns and conventions, as CSV.", metavar="TOOL")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Layers at the same time (default: the cores).", envvar="ONNXSPEC_JOBS", min=1)
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds for one model; no layer is started that would pass it.", min=0.0)
+    ] = None,
+    max_bytes: Annotated[
+        str | None, typer.Option(help="Largest model file, such as 500M or 4G.", envvar="ONNXSPEC_MAX_BYTES")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")] = False,
+) -> None:
+    """Say how well each layer of ONNX models was trained, from the weights alone."""
+    from onnxspec.cli.output import targets, write
+    from onnxspec.engine import Job
+    from onnxspec.settings import Settings
+
+    settings = Settings(
+        effort=effort,  # type: ignore[arg-type]
+        conv=conv,  # type: ignore[arg-type]
+        ks=ks,  # type: ignore[arg-type]
+        min_evals=min_evals,
+        min_tail=min_tail,
+        exact=exact,
+        spectra=spectra,
+    )
+    job = Job(jobs=jobs, timeout=timeout, limits=limits_of(max_bytes))
+    if compat is not None:
+        raise typer.Exit(_compat(compat, models, format_name, output or [], job, quiet=quiet))
+    wanted = targets(format_name, output or [])
+    reports, codes = reports_of(models, settings, job, layer or None, quiet=quiet)
+    if reports:
+        write(reports, wanted)
+    raise typer.Exit(worst(codes))
+
+
+def limits_of(max_bytes: str | None) -> Any:
+    """Give the limits with the byte cap that was asked for."""
+    from dataclasses import replace
+
+    from onnxspec.limits import DEFAULT_LIMITS
+
+    if max_bytes is None:
+        return DEFAULT_LIMITS
+    units = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+    text = max_bytes.strip().upper().removesuffix("B").removesuffix("I")
+    number, unit = (text[:-1], text[-1]) if text and text[-1] in units else (text, "")
+    try:
+        size = int(float(number) * units[unit])
+    except (ValueError, OverflowError):
+        size = 0
+    if size <= 0:
+        raise UsageError(f"--max-bytes is {max_bytes!r}; give bytes, or a number with K, M, G or T.")
+    return replace(DEFAULT_LIMITS, file_bytes=size)
+
+
+def reports_of(
+    models: list[str], settings: Settings | None, job: Job, layer: list[str] | None, *, quiet: bool
+) -> tuple[list[Report], list[ExitCode]]:
+    """Analyse (or, without settings, inspect) each model; a rejected one costs only itself."""
+    from dataclasses import replace
+
+    from onnxspec import engine
+    from onnxspec.cli.inputs import expand, opened
+    from onnxspec.cli.output import note, progress_bar
+
+    reports: list[Report] = []
+    codes: list[ExitCode] = []
+    for path in expand(models):
+        try:
+            if isinstance(path, InputError):
+                raise path
+            source = opened(path, job.limits)
+            if settings is None:
+                report = engine.inspect(source, job=job)
+            else:
+                with progress_bar(path, quiet=quiet) as progress:
+                    report = engine.analyze(source, settings, layer=layer, job=replace(job, progress=progress))
+        except InputError as error:
+            note(f"onnxspec: {error}")
+            codes.append(of_error(error))
+            continue
+        reports.append(report)
+        codes.append(of_report(report))
+        if layer is not None and not any(x.reason != "not_selected" for x in report.layers):
+            raise UsageError(f"{path}: no layer matches {', '.join(layer)}; `onnxspec inspect` lists the names.")
+        _explain(report, codes[-1])
+    return reports, codes
+
+
+def _explain(report: Report, code: ExitCode) -> None:
+    """Say on standard error why the exit code is not 0."""
+    from onnxspec.cli.output import note
+
+    if code is ExitCode.OK:
+        return
+    failed = [layer for layer in report.layers if layer.status == "failed"]
+    for layer in failed[:5]:
+        note(f"onnxspec: {report.model.path}: {layer.name}: {layer.reason}: {layer.warnings[0]}")
+    if len(failed) > 5:
+        note(f"onnxspec: {report.model.path}: {len(failed) - 5} more layers failed")
+    if not failed:
+        problems = [d for d in report.diagnostics if d.severity == "error"]
+        for diagnostic in problems[:5]:
+            note(f"onnxspec: {report.model.path}: {diagnostic.code}: {diagnostic.message}")
+        stopped = [layer for layer in report.layers if layer.reason in ("time_limit", "memory_limit")]
+        if stopped:
+            note(
+                f"onnxspec: {report.model.path}: {len(stopped)} layers were left out ({stopped[0].reason}); "
+                "raise the limit or select layers with --layer"
+            )
+
+
+def _compat(tool: str, models: list[str], format_name: str | None, output: list[str], job: Job, *, quiet: bool) -> int:
+    """Print WeightWatcher's table of each model."""
+    raise UsageError("not there yet")

@@ -1,0 +1,36 @@
+"""``onnxspec inspect``: weights, roles, coverage and file facts, without numerics."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from onnxspec.cli.exit_codes import worst
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Files, folders, globs, or - for stdin.")],
+    format_name: Annotated[
+        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="table, json or csv (default: table).")
+    ] = None,
+    output: Annotated[
+        list[str] | None, typer.Option("--output", "-o", metavar="FILE", help="Write FILE, or fmt=FILE; repeatable.")
+    ] = None,
+    max_bytes: Annotated[
+        str | None, typer.Option(help="Largest model file, such as 500M or 4G.", envvar="ONNXSPEC_MAX_BYTES")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes.")] = False,
+) -> None:
+    """List the weights of ONNX models and how much of each file they are."""
+    from onnxspec.cli.analyze import limits_of, reports_of
+    from onnxspec.cli.output import targets, write
+    from onnxspec.engine import Job
+
+    wanted = targets(format_name, output or [])
+    reports, codes = reports_of(models, None, Job(limits=limits_of(max_bytes)), None, quiet=quiet)
+    if reports:
+        write(reports, wanted)
+    raise typer.Exit(worst(codes))

@@ -1,0 +1,109 @@
+"""Where output goes: data to standard output or to files, all else to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from onnxspec.errors import UsageError
+from onnxspec.report import FORMATS, formatter
+from onnxspec.results import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Target", "note", "progress_bar", "targets", "write"]
+
+Target = tuple[str, str | None]
+"""A format, and the file to write, or None for standard output."""
+
+_ENDINGS = {".json": "json", ".csv": "csv", ".txt": "table"}
+
+
+def targets(format_name: str | None, outputs: Sequence[str]) -> list[Target]:
+    """Read ``-f`` and ``-o``: ``-o FILE`` writes the chosen format, ``-o fmt=FILE`` another one beside it.
+
+    Raises
+    ------
+    UsageError
+        A format does not exist.
+    """
+    found: list[Target] = []
+    for output in outputs:
+        name, equals, path = output.partition("=")
+        if equals and name in FORMATS:
+            found.append((name, path))
+        else:
+            found.append((format_name or _ENDINGS.get(Path(output).suffix.lower(), "table"), output))
+    if not found or (
+        format_name is not None and all(path is not None and "=" in o for (_, path), o in zip(found, outputs))
+    ):
+        found.insert(0, (format_name or "table", None))
+    for name, _ in found:
+        formatter(name)
+    return found
+
+
+def write(reports: Sequence[Report], wanted: Sequence[Target]) -> None:
+    """Write reports to every target."""
+    for name, path in wanted:
+        if path is None:
+            _to_stdout(reports, name)
+        else:
+            _to_file(Path(path), formatter(name)(reports))
+
+
+def _to_stdout(reports: Sequence[Report], name: str) -> None:
+    if name == "table" and sys.stdout.isatty():
+        from onnxspec.report.table import print_reports
+
+        print_reports(reports, sys.stdout, color="NO_COLOR" not in os.environ)
+    else:
+        sys.stdout.write(formatter(name)(reports))
+    sys.stdout.flush()
+
+
+def _to_file(path: Path, text: str) -> None:
+    """Write a file at once, so that an interrupted run leaves no half of one."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}.") from None
+
+
+def note(message: str) -> None:
+    """Say one sentence on standard error; it holds no control characters from the input."""
+    sys.stderr.write("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in message) + "\n")
+
+
+@contextmanager
+def progress_bar(
+    label: str, *, quiet: bool, stream: IO[str] = sys.stderr
+) -> Iterator[Callable[[str, int, int], None] | None]:
+    """Show a bar while layers are analysed, on a terminal only."""
+    if quiet or not stream.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+        task = progress.add_task(label, total=1)
+
+        def advance(name: str, done: int, total: int) -> None:
+            progress.update(task, completed=done, total=max(total, 1), description=name[-30:])
+
+        yield advance

@@ -1,0 +1,256 @@
+"""What the choice of xmin costs: interval and goodness of fit with xmin chosen again in every replica."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxspec._jit import jit
+from onnxspec.fits.power_law import KS_CODES, scan_xmin
+from onnxspec.fits.random_stream import stream_key, uniforms
+from onnxspec.fits.xmin_scan import _distance
+from onnxspec.settings import Settings
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from onnxspec.results import PowerLawFit
+    from onnxspec.settings import KSMode
+
+__all__ = ["alpha_interval", "goodness_of_fit"]
+
+_INTERVAL_STREAM = 1
+_GOODNESS_STREAM = 2
+_SEED2018 = KS_CODES["seed2018"]
+
+
+def alpha_interval(
+    evals: ArrayLike,
+    fit: PowerLawFit,
+    *,
+    seed: int,
+    replicas: int = 200,
+    level: float = 0.95,
+    ks: KSMode = "grid",
+    min_tail: int | None = None,
+) -> tuple[float, float] | None:
+    """Give a confidence interval of alpha that contains the error of the choice of xmin.
+
+    Every replica draws all n eigenvalues again with replacement and fits them from
+    the start. The interval is the hull of the percentile interval and the basic one
+    (``2 alpha - percentiles``; Davison and Hinkley, Bootstrap Methods, section 5.2).
+    Neither alone covers: xmin moves in both directions, and alpha with it. No law is
+    assumed for the tail or for the body. docs/validation.md has the measured coverage.
+
+    Parameters
+    ----------
+    evals : array_like, any shape
+        The eigenvalues that were fitted; zero and negative ones are left out.
+    fit : PowerLawFit
+        What `fit_power_law` gave for them.
+    seed : int
+        Derived from the content of the weights, so that names change no digit.
+    replicas : int
+        Resamples, at least 40.
+    level : float
+        Nominal coverage, between 0 and 1.
+    ks, min_tail
+        As in the fit.
+
+    Returns
+    -------
+    tuple of float, or None
+        Lower and upper end, at least 1. None where there is no fit, or where more
+        than half of the replicas have none.
+
+    Raises
+    ------
+    ValueError
+        `replicas` or `level` is out of range.
+    """
+    if replicas < 40 or not 0.0 < level < 1.0:
+        raise ValueError(f"replicas is {replicas} and level is {level}; they must be >= 40 and between 0 and 1.")
+    if fit.alpha is None:
+        return None
+    x = _positive_ascending(evals)
+    drawn = _resampled_alphas(x, _floor(min_tail, x.size), KS_CODES[ks], replicas, stream_key(seed, _INTERVAL_STREAM))
+    alphas = np.sort(drawn[drawn > 0.0])
+    if 2 * alphas.size < replicas:
+        return None
+    rank = max(1, math.floor(0.5 * (1.0 - level) * (alphas.size + 1)))
+    low, high = float(alphas[rank - 1]), float(alphas[-rank])
+    return max(1.0, min(low, 2.0 * fit.alpha - high)), max(high, 2.0 * fit.alpha - low)
+
+
+def goodness_of_fit(
+    evals: ArrayLike,
+    fit: PowerLawFit,
+    *,
+    seed: int,
+    replicas: int = 1000,
+    ks: KSMode = "grid",
+    min_tail: int | None = None,
+) -> float | None:
+    """Give the p-value of a power law above xmin.
+
+    The share of replicas that fit as badly as the data or worse, ``D_b >= D``. A
+    replica has n values: each is with probability ``n_tail / n`` a draw from the
+    fitted law, else one of the eigenvalues below xmin; then xmin is chosen again
+    (Clauset, Shalizi and Newman, SIAM Review 51, 661 (2009), section 4.1). With xmin
+    kept fixed p would be far too large.
+
+    Parameters
+    ----------
+    evals, fit, seed, ks, min_tail
+        As in `alpha_interval`.
+    replicas : int
+        Number of replicas B; the standard error of p is ``sqrt(p (1 - p) / B)``.
+
+    Returns
+    -------
+    float or None
+        p; small values speak against a power law. Eigenvalues repel each other, so
+        their D is smaller than that of independent draws and p is rather too large.
+        None where there is no fit.
+
+    Raises
+    ------
+    ValueError
+        `replicas` is below 1.
+    """
+    if replicas < 1:
+        raise ValueError(f"replicas is {replicas}; it must be at least 1.")
+    if fit.alpha is None or fit.n_tail is None or fit.D is None:
+        return None
+    x = _positive_ascending(evals)
+    worse = _replicas_as_bad(
+        np.log(x / x[-1]),
+        x.size - fit.n_tail,
+        fit.alpha - 1.0,
+        fit.D,
+        _floor(min_tail, x.size),
+        KS_CODES[ks],
+        replicas,
+        stream_key(seed, _GOODNESS_STREAM),
+    )
+    return worse / replicas
+
+
+@jit
+def _resampled_alphas(
+    x: NDArray[np.float64], min_tail: int, ks: int, replicas: int, key: np.uint64
+) -> NDArray[np.float64]:
+    """Fit samples drawn with replacement; 0 where a sample has no fit."""
+    n = x.size
+    alphas = np.zeros(replicas)
+    sample = np.empty(n)
+    for replica in range(replicas):
+        draws = uniforms(key, replica * n, n)
+        copies = np.zeros(n, np.int64)
+        for i in range(n):
+            copies[int(draws[i] * n)] += 1
+        place = 0
+        for i in range(n):
+            for _ in range(copies[i]):
+                sample[place] = x[i]
+                place += 1
+        start, alpha, _ = scan_xmin(sample, min_tail, ks)
+        if start >= 0:
+            alphas[replica] = alpha
+    return alphas
+
+
+@jit
+def _replicas_as_bad(
+    logs: NDArray[np.float64],
+    start: int,
+    beta: float,
+    bar: float,
+    min_tail: int,
+    ks: int,
+    replicas: int,
+    key: np.uint64,
+) -> int:
+    """Count the replicas none of whose candidates for xmin comes closer than `bar`."""
+    n = logs.size
+    sample = np.empty(n)
+    worse = 0
+    for replica in range(replicas):
+        draws = uniforms(key, replica * 2 * n, 2 * n)
+        body = _draw_body(logs, start, draws, sample)
+        _draw_tail(logs[start], beta, draws, body, sample)
+        if not _beats(sample, min_tail, ks, body, bar):
+            worse += 1
+    return worse
+
+
+@jit
+def _draw_body(logs: NDArray[np.float64], start: int, draws: NDArray[np.float64], sample: NDArray[np.float64]) -> int:
+    """Write the replica's values below xmin, ascending, and give their number."""
+    n = logs.size
+    copies = np.zeros(start, np.int64)
+    for i in range(n):
+        chosen = int(draws[i] * n)
+        if chosen < start:
+            copies[chosen] += 1
+    place = 0
+    for i in range(start):
+        for _ in range(copies[i]):
+            sample[place] = logs[i]
+            place += 1
+    return place
+
+
+@jit
+def _draw_tail(
+    origin: float, beta: float, draws: NDArray[np.float64], body: int, sample: NDArray[np.float64]
+) -> None:
+    """Write the replica's tail, ascending: logarithms of Pareto order statistics by their spacings."""
+    n = sample.size
+    sample_log = origin
+    for i in range(body, n):
+        sample_log -= math.log1p(-draws[n + i]) / ((n - i) * beta)
+        sample[i] = sample_log
+
+
+@jit
+def _beats(logs: NDArray[np.float64], min_tail: int, ks: int, hint: int, bar: float) -> bool:
+    """Say whether some candidate's KS distance is below `bar`; `hint` is asked first."""
+    n = logs.size
+    last = n - min_tail
+    sums = np.empty(n)
+    sums[n - 1] = 0.0
+    for i in range(n - 2, -1, -1):
+        sums[i] = sums[i + 1] + (n - 1 - i) * (logs[i + 1] - logs[i])
+    work = np.empty((3, 64))
+    hot = 0
+    for turn in range(-1, last + 1):
+        start = min(hint, last) if turn < 0 else turn
+        if start < 0 or sums[start] <= 0.0 or (start > 0 and logs[start] == logs[start - 1]):
+            continue
+        slope = -(n - start) / sums[start]
+        if hot > start and ks != _SEED2018:
+            # what refuted the last candidate refutes most others; grid's deviation is the smaller one
+            law = -math.expm1(slope * (logs[hot] - logs[start]))
+            if abs(law - (hot - start) / (n - start)) >= bar:
+                continue
+        distance, place = _distance(logs[start:], slope, ks, bar, work)
+        if distance < bar:
+            return True
+        hot = start + place
+    return False
+
+
+def _positive_ascending(evals: ArrayLike) -> NDArray[np.float64]:
+    """Give the positive values, ascending."""
+    values = np.asarray(evals, dtype=np.float64).ravel()
+    x: NDArray[np.float64] = np.sort(values[values > 0.0])
+    return x
+
+
+def _floor(min_tail: int | None, n: int) -> int:
+    """Give the fewest values that a tail may have among `n`."""
+    return Settings().tail_floor(n) if min_tail is None else min_tail

@@ -1,0 +1,116 @@
+"""What became of every stored tensor: part of a weight, or set aside for a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from onnxspec.graph.folding import constant_of
+from onnxspec.reading import Graph, Model, Node, SparseTensor, StoredTensor
+
+if TYPE_CHECKING:
+    from onnxspec.graph.constants import Constant
+    from onnxspec.graph.weights import WeightMatrix
+
+__all__ = ["Account", "Accounts", "stored_tensors"]
+
+_QUANTIZERS = frozenset({"DequantizeLinear"})
+_JOINS = frozenset({"Concat", "Add", "Sub", "Mul", "Div", "Sum", "Where"})
+_RANK = ("unused", "structural", "quantization_parameters", "vector", "small_constant")
+
+
+@dataclass(slots=True)
+class Account:
+    """One stored tensor and its uses."""
+
+    tensor: StoredTensor
+    reason: str = "unused"
+    weights: list[WeightMatrix] = field(default_factory=list)
+
+
+class Accounts:
+    """An entry for each stored tensor of a model.
+
+    Parameters
+    ----------
+    model : Model
+        The model; its nested graphs and functions count too.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._entries: dict[int, Account] = {id(tensor): Account(tensor) for tensor in stored_tensors(model)}
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self._entries.values())
+
+    def use(self, constant: Constant, weight: WeightMatrix) -> None:
+        """Enter that the values of `constant` are a weight."""
+        for tensor, reason in _parts(constant):
+            entry = self._entry(tensor)
+            if reason is None:
+                entry.weights.append(weight)
+            else:
+                self._improve(entry, reason)
+
+    def set_aside(self, constant: Constant, reason: str) -> None:
+        """Enter that the values of `constant` are no weight."""
+        for tensor, structural in _parts(constant):
+            self._improve(self._entry(tensor), structural or reason)
+
+    def _entry(self, tensor: StoredTensor) -> Account:
+        return self._entries.setdefault(id(tensor), Account(tensor))
+
+    @staticmethod
+    def _improve(entry: Account, reason: str) -> None:
+        """Keep the reason that says most."""
+        rank = {name: position for position, name in enumerate(_RANK)}
+        if rank.get(reason, len(_RANK)) > rank.get(entry.reason, len(_RANK)) or entry.reason == "unused":
+            entry.reason = reason
+
+
+def _parts(constant: Constant) -> Iterator[tuple[StoredTensor, str | None]]:
+    """Give the stored tensors below a constant: None for values, else what they are there for."""
+    stack: list[tuple[Constant, str | None]] = [(constant, None)]
+    seen: set[tuple[int, str | None]] = set()
+    while stack:
+        current, role = stack.pop()
+        if (id(current), role) in seen:
+            continue
+        seen.add((id(current), role))
+        if isinstance(current.stored, SparseTensor):
+            yield current.stored.values, role
+            yield current.stored.indices, role or "structural"
+        elif current.stored is not None:
+            yield current.stored, role
+        for position, part in enumerate(current.inputs):
+            if part is not None:
+                stack.append((part, role or _purpose(current.node, position)))
+
+
+def _purpose(node: Node | None, position: int) -> str | None:
+    """Say what an input of a folded node is there for: None for its values."""
+    if node is None or position == 0 or node.op_type in _JOINS:
+        return None
+    return "quantization_parameters" if node.op_type in _QUANTIZERS else "structural"
+
+
+def stored_tensors(model: Model) -> Iterator[StoredTensor]:
+    """Give every stored tensor of a model, in nested graphs and functions too."""
+    stack: list[Graph | list[Node]] = [model.graph, *(function.nodes for function in model.functions)]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Graph):
+            yield from item.initializers
+            for sparse in item.sparse_initializers:
+                yield from (sparse.values, sparse.indices)
+        for node in item.nodes if isinstance(item, Graph) else item:
+            if node.op_type == "Constant":
+                found = constant_of(node)
+                if isinstance(found, SparseTensor):
+                    yield from (found.values, found.indices)
+                elif found is not None:
+                    yield found
+            for attribute in node.attributes.values():
+                values = attribute.value if isinstance(attribute.value, list) else [attribute.value]
+                stack.extend(value for value in values if isinstance(value, Graph))

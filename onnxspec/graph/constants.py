@@ -1,0 +1,293 @@
+"""Constants of a graph: stored tensors, and sub-graphs whose leaves are all stored.
+
+A `Constant` knows its shape and dtype without reading a payload; `load` reads
+and folds. Folding is by evaluation, never by matching lists of operators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxspec.errors import TensorError
+from onnxspec.graph import folding
+from onnxspec.graph.view import GraphView, Scope
+from onnxspec.reading import Node, SparseTensor, StoredTensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Constant", "Constants"]
+
+SMALL = 4096
+"""Elements of an argument (axes, starts, a new shape) that may be read to learn a shape."""
+
+
+@dataclass(slots=True, eq=False)
+class Constant:
+    """A value that stored tensors alone decide.
+
+    Attributes
+    ----------
+    key : int
+        Equal for constants that are the same expression over the same bytes.
+    shape : tuple of int
+        Shape, known without reading the payload.
+    dtype : str
+        ONNX element type in lower case.
+    stored : StoredTensor or None
+        The stored tensor itself, where nothing lies between it and the use.
+    node : Node or None
+        The node to evaluate otherwise.
+    inputs : tuple of Constant or None
+        Its inputs; ``None`` for an omitted one.
+    output : int
+        Which of its outputs.
+    problem : TensorError or None
+        Why it cannot be had, as far as known without reading.
+    small_value : ndarray or None
+        The value once it was read, of a constant with few elements.
+    """
+
+    key: int
+    shape: tuple[int, ...]
+    dtype: str
+    stored: StoredTensor | SparseTensor | None = None
+    node: Node | None = None
+    inputs: tuple[Constant | None, ...] = ()
+    output: int = 0
+    problem: TensorError | None = None
+    small_value: NDArray[np.generic] | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return folding.product(self.shape)
+
+    @property
+    def data(self) -> Constant:
+        """The input that carries the values, followed down to a leaf: the largest each time."""
+        current = self
+        for _ in range(MAX_CHAIN):
+            present = [i for i in current.inputs if i is not None]
+            if not present:
+                return current
+            current = max(present, key=lambda constant: constant.size)
+        return current
+
+    @property
+    def name(self) -> str:
+        """Name of the stored tensor that carries the values."""
+        leaf = self.data.stored
+        return leaf.name if leaf is not None else ""
+
+    def chain(self) -> tuple[str, ...]:
+        """Give the operators between the stored tensor and the use, in the order of the data."""
+        names: list[str] = []
+        current = self
+        while current.node is not None and len(names) < MAX_CHAIN:
+            names.append(current.node.op_type)
+            present = [i for i in current.inputs if i is not None]
+            if not present:
+                break
+            current = max(present, key=lambda constant: constant.size)
+        return tuple(reversed(names))
+
+    def leaves(self) -> list[StoredTensor]:
+        """Give every stored tensor below, each once, the one that carries the values first."""
+        found: dict[int, StoredTensor] = {}
+        stack: list[Constant] = [self, self.data]
+        seen: set[int] = set()
+        while stack:
+            current = stack.pop()
+            if id(current) in seen:
+                continue
+            seen.add(id(current))
+            for tensor in _tensors(current.stored):
+                found.setdefault(id(tensor), tensor)
+            stack.extend(i for i in current.inputs if i is not None)
+        return list(found.values())
+
+    def load(self) -> NDArray[np.generic]:
+        """Read and fold the value, in its own dtype.
+
+        Raises
+        ------
+        TensorError
+            A payload cannot be read, or an operator cannot be evaluated.
+        """
+        order = self._steps()
+        uses: dict[int, int] = {}
+        for current in order:
+            for i in current.inputs:
+                if i is not None:
+                    uses[id(i)] = uses.get(id(i), 0) + 1
+        values: dict[int, NDArray[np.generic]] = {}
+        for current in order:
+            value = current.small_value if current.small_value is not None else current._value(values)
+            values[id(current)] = value
+            if value.size <= SMALL:
+                current.small_value = value
+            for i in current.inputs:
+                if i is not None:
+                    uses[id(i)] -= 1
+                    if uses[id(i)] == 0:
+                        values.pop(id(i), None)
+        return values[id(self)]
+
+    def _steps(self) -> list[Constant]:
+        """Give the constants to evaluate, each after its inputs; values at hand need no step."""
+        order: list[Constant] = []
+        stack: list[tuple[Constant, bool]] = [(self, False)]
+        seen: set[int] = set()
+        while stack:
+            current, done = stack.pop()
+            if done:
+                order.append(current)
+            elif id(current) not in seen:
+                seen.add(id(current))
+                if current.small_value is None:
+                    stack.append((current, True))
+                    stack.extend((i, False) for i in current.inputs if i is not None)
+        return order or [self]
+
+    def _value(self, values: dict[int, NDArray[np.generic]]) -> NDArray[np.generic]:
+        """Evaluate this one step, its inputs being in `values`."""
+        if self.problem is not None:
+            raise self.problem
+        if self.stored is not None:
+            return folding.densify(self.stored) if isinstance(self.stored, SparseTensor) else self.stored.load()
+        if self.node is None:
+            raise TensorError("unreadable_payload", "the constant has neither a payload nor an operator")
+        arrays = [None if i is None else _value_of(i, values) for i in self.inputs]
+        return folding.evaluate(self.node, arrays, self.output, self.shape, self.dtype)
+
+
+MAX_CHAIN = 10_000
+
+
+def _value_of(constant: Constant, values: dict[int, NDArray[np.generic]]) -> NDArray[np.generic]:
+    """Give the value of an input that was computed before."""
+    return constant.small_value if constant.small_value is not None else values[id(constant)]
+
+
+def _tensors(stored: StoredTensor | SparseTensor | None) -> tuple[StoredTensor, ...]:
+    """Give the stored tensors that a leaf is made of."""
+    if stored is None:
+        return ()
+    return (stored.values, stored.indices) if isinstance(stored, SparseTensor) else (stored,)
+
+
+class Constants:
+    """Finds the constant behind a name, once for each value of the graph.
+
+    Parameters
+    ----------
+    view : GraphView
+        The graph.
+    fallback : callable, optional
+        Evaluates a node that `folding` does not know; gives its `Constant` or
+        ``None`` (see `onnxspec.graph.runtime`).
+    """
+
+    def __init__(self, view: GraphView, fallback: Fallback | None = None) -> None:
+        self._view = view
+        self._limits = view.limits
+        self._fallback = fallback
+        self._known: dict[tuple[int, str], Constant] = {}
+        self._keys: dict[tuple[object, ...], int] = {}
+
+    def find(self, scope: Scope, name: str) -> Constant | None:
+        """Give the constant that `name` stands for as seen from `scope`, or None."""
+        value = self._view.resolve(scope, name) if name else None
+        if value is None or not self._view.is_constant(*value):
+            return None
+        stack = [value]
+        while stack:
+            scope_now, name_now = stack[-1]
+            key = (scope_now.index, name_now)
+            if key in self._known:
+                stack.pop()
+                continue
+            leaf = scope_now.initializers.get(name_now)
+            if leaf is not None:
+                self._known[key] = self._leaf(leaf)
+                continue
+            node = scope_now.nodes[scope_now.producers[name_now]]
+            sources = [self._view.resolve(scope_now, source) if source else None for source in node.inputs]
+            missing = [s for s in sources if s is not None and (s[0].index, s[1]) not in self._known]
+            if missing:
+                stack.extend(missing)
+                continue
+            inputs = tuple(None if s is None else self._known[(s[0].index, s[1])] for s in sources)
+            self._known[key] = self._fold(node, inputs, node.outputs.index(name_now))
+        scope_found, name_found = value
+        return self._known[(scope_found.index, name_found)]
+
+    def _intern(self, key: tuple[object, ...]) -> int:
+        """Give an expression a number, so that keys stay small however deep it is."""
+        return self._keys.setdefault(key, len(self._keys))
+
+    def _leaf(self, stored: StoredTensor | SparseTensor) -> Constant:
+        """Wrap a stored tensor."""
+        if isinstance(stored, SparseTensor):
+            values = stored.values
+            key = self._intern(("sparse", values.location, stored.indices.location, stored.shape))
+            constant = Constant(key, stored.shape, values.dtype, stored=stored, problem=values.problem)
+            if constant.size > self._limits.fold_elements:
+                constant.problem = TensorError("over_limit", "the sparse tensor is too large to be made dense")
+            return constant
+        key = self._intern(("stored", stored.location, stored.dtype, stored.shape))
+        return Constant(key, stored.shape, stored.dtype, stored=stored, problem=stored.problem)
+
+    def _fold(self, node: Node, inputs: tuple[Constant | None, ...], output: int) -> Constant:
+        """Describe the result of one node: shape and dtype now, the values on demand."""
+        if node.op_type == "Constant" and not inputs:
+            tensor = folding.constant_of(node)
+            if tensor is not None:
+                return self._leaf(tensor)
+        if node.op_type == "Identity" and inputs and inputs[0] is not None:
+            return inputs[0]
+        keys = tuple(None if i is None else i.key for i in inputs)
+        key = self._intern((node.domain, node.op_type, output, _attributes_key(node), keys))
+        folded = Constant(key, (), "undefined", node=node, inputs=inputs, output=output)
+        folded.problem = next((i.problem for i in inputs if i is not None and i.problem is not None), None)
+        if folded.problem is not None:
+            folded.shape = next((i.shape for i in inputs if i is not None), ())
+            return folded
+        try:
+            folded.shape, folded.dtype = folding.infer(node, [_argument(i) for i in inputs], output)
+            if folded.size > self._limits.fold_elements:
+                raise TensorError("over_limit", f"folding {node.op_type} would give {folded.size} elements")
+        except folding.UnknownOperatorError as unknown:
+            substitute = self._fallback(node, inputs, output) if self._fallback is not None else None
+            if substitute is not None:
+                return substitute
+            folded.problem = TensorError("not_folded", f"the operator {unknown} is not evaluated")
+        except TensorError as error:
+            folded.problem = error
+        except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+            folded.problem = TensorError("invalid_graph", f"{node.op_type} does not fit its inputs: {error}")
+        return folded
+
+
+Fallback = Callable[[Node, tuple[Constant | None, ...], int], Constant | None]
+
+
+def _argument(constant: Constant | None) -> folding.Argument | None:
+    """Give what shape inference may know of an input."""
+    if constant is None:
+        return None
+    return folding.Argument(constant.shape, constant.dtype, constant.load if constant.size <= SMALL else None)
+
+
+def _attributes_key(node: Node) -> tuple[object, ...]:
+    """Give the attributes of a node as something hashable."""
+    items: list[object] = []
+    for name in sorted(node.attributes):
+        value = node.attributes[name].value
+        items.append((name, value.location if isinstance(value, StoredTensor) else repr(value)[:1000]))
+    return tuple(items)

@@ -1,0 +1,364 @@
+"""Evaluation of the common operators on constants, in NumPy, in the operators' own dtypes.
+
+Each operator has one function that maps arrays to an array. Operators that only
+move values are run on arrays of stride zero to learn the shape of their result
+without reading or allocating anything; the others state their shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxspec.errors import TensorError
+from onnxspec.reading import Attribute, Node, SparseTensor, StoredTensor, dtype_name, numpy_dtype
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+__all__ = ["Argument", "UnknownOperatorError", "constant_of", "densify", "evaluate", "infer", "product"]
+
+
+class UnknownOperatorError(Exception):
+    """The operator is not one of those evaluated here."""
+
+
+@dataclass(slots=True)
+class Argument:
+    """What shape inference may know of one input: its value only where that is small."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    load: Callable[[], Array] | None = None
+
+    def value(self) -> Array:
+        """Read the value of a small argument such as axes or a new shape."""
+        if self.load is None:
+            raise TensorError("over_limit", "an argument that decides a shape is too large to be read")
+        return self.load()
+
+    def dummy(self) -> Array:
+        """Give an array of this shape that takes no memory."""
+        return np.broadcast_to(np.zeros((), np.int8), self.shape)
+
+
+def product(shape: Sequence[int]) -> int:
+    """Multiply axes in Python integers, which do not overflow."""
+    result = 1
+    for axis in shape:
+        result *= axis
+    return result
+
+
+def attribute(node: Node, name: str, default: Any = None) -> Any:
+    """Give the value of an attribute, or its default."""
+    found = node.attributes.get(name)
+    return default if found is None or found.value is None else found.value
+
+
+def constant_of(node: Node) -> StoredTensor | SparseTensor | None:
+    """Give the tensor of a Constant node, whichever attribute holds it."""
+    for name in ("value", "sparse_value"):
+        value = attribute(node, name)
+        if isinstance(value, (StoredTensor, SparseTensor)):
+            return value
+    for name, dtype in (
+        ("value_float", np.float32),
+        ("value_floats", np.float32),
+        ("value_int", np.int64),
+        ("value_ints", np.int64),
+    ):
+        value = attribute(node, name)
+        if value is not None:
+            tensor = StoredTensor.from_array(node.outputs[0] if node.outputs else "", np.asarray(value, dtype=dtype))
+            node.attributes["value"] = Attribute("value", tensor)
+            return tensor
+    return None
+
+
+def densify(sparse: SparseTensor) -> Array:
+    """Make a sparse tensor dense.
+
+    Raises
+    ------
+    TensorError
+        The indices do not fit the shape.
+    """
+    values, indices = sparse.values.load(), sparse.indices.load().astype(np.int64)
+    if indices.ndim == 2 and indices.shape == (values.size, len(sparse.shape)):
+        if np.any(indices < 0) or np.any(indices >= np.asarray(sparse.shape)):
+            raise TensorError("invalid_sparse", "the indices of the sparse tensor lie outside its shape")
+        flat = np.ravel_multi_index(tuple(indices.T), sparse.shape) if values.size else indices[:, 0]
+    else:
+        flat = indices.reshape(-1)
+    size = product(sparse.shape)
+    if flat.size != values.size or np.any(flat < 0) or np.any(flat >= size):
+        raise TensorError("invalid_sparse", "the indices of the sparse tensor do not fit its values and shape")
+    dense = np.zeros(size, values.dtype)
+    dense[flat] = values.reshape(-1)
+    return dense.reshape(sparse.shape)
+
+
+# --- operators that move values ------------------------------------------------
+
+
+def _identity(_: Node, x: Array) -> Array:
+    return x
+
+
+def _transpose(node: Node, x: Array) -> Array:
+    return np.transpose(x, attribute(node, "perm"))
+
+
+def _reshape(node: Node, x: Array, shape: Array | None = None) -> Array:
+    wanted = [int(n) for n in (attribute(node, "shape", []) if shape is None else shape.reshape(-1))]
+    if not attribute(node, "allowzero", 0):
+        wanted = [x.shape[i] if n == 0 else n for i, n in enumerate(wanted)]
+    return np.reshape(x, wanted)
+
+
+def _axes(node: Node, axes: Array | None) -> list[int] | None:
+    """Give axes from the input of newer opsets or the attribute of older ones."""
+    found = attribute(node, "axes") if axes is None else axes.reshape(-1)
+    return None if found is None else [int(axis) for axis in found]
+
+
+def _squeeze(node: Node, x: Array, axes: Array | None = None) -> Array:
+    chosen = _axes(node, axes)
+    return np.squeeze(x, None if chosen is None else tuple(chosen))
+
+
+def _unsqueeze(node: Node, x: Array, axes: Array | None = None) -> Array:
+    return np.expand_dims(x, tuple(_axes(node, axes) or ()))
+
+
+def _flatten(node: Node, x: Array) -> Array:
+    axis = attribute(node, "axis", 1)
+    axis = axis + x.ndim if axis < 0 else axis
+    return np.reshape(x, (product(x.shape[:axis]), product(x.shape[axis:])))
+
+
+def _slice(
+    node: Node,
+    x: Array,
+    starts: Array | None = None,
+    ends: Array | None = None,
+    axes: Array | None = None,
+    steps: Array | None = None,
+) -> Array:
+    first = attribute(node, "starts", []) if starts is None else starts.reshape(-1)
+    last = attribute(node, "ends", []) if ends is None else ends.reshape(-1)
+    chosen = _axes(node, axes) or list(range(len(first)))
+    strides = [1] * len(first) if steps is None else [int(step) for step in steps.reshape(-1)]
+    index: list[slice] = [slice(None)] * x.ndim
+    for start, end, axis, step in zip(first, last, chosen, strides):
+        index[axis] = _slice_of(int(start), int(end), step, x.shape[axis])
+    return x[tuple(index)]
+
+
+def _slice_of(start: int, end: int, step: int, length: int) -> slice:
+    """Give ONNX's slice of one axis as Python's, whose end cannot pass below index 0."""
+    start = start + length if start < 0 else start
+    end = end + length if end < 0 else end
+    if step > 0:
+        return slice(min(max(start, 0), length), min(max(end, 0), length), step)
+    start, end = min(max(start, -1), length - 1), min(max(end, -1), length - 1)
+    return slice(start, None if end < 0 else end, step) if start >= 0 else slice(0, 0, 1)
+
+
+def _expand(_: Node, x: Array, shape: Array) -> Array:
+    wanted = tuple(int(n) for n in shape.reshape(-1))
+    return np.broadcast_to(x, np.broadcast_shapes(x.shape, wanted))
+
+
+def _split(node: Node, x: Array, sizes: Array | None = None) -> list[Array]:
+    axis = attribute(node, "axis", 0)
+    wanted = attribute(node, "split") if sizes is None else sizes.reshape(-1)
+    if wanted is None:
+        parts = attribute(node, "num_outputs", len(node.outputs))
+        each = -(-x.shape[axis] // parts)
+        wanted = [min(each, x.shape[axis] - each * i) for i in range(parts)]
+    ends = np.cumsum([int(n) for n in wanted])
+    if ends[-1] != x.shape[axis]:
+        raise TensorError("invalid_graph", "the parts of a Split do not add up to its axis")
+    return np.split(x, ends[:-1], axis)
+
+
+def _concat(node: Node, *xs: Array) -> Array:
+    return np.concatenate(xs, axis=attribute(node, "axis", 0))
+
+
+def _gather(node: Node, x: Array, indices: Array) -> Array:
+    axis = attribute(node, "axis", 0)
+    if np.any(indices < -x.shape[axis]) or np.any(indices >= x.shape[axis]):
+        raise TensorError("invalid_graph", "the indices of a Gather lie outside its axis")
+    return np.take(x, indices.astype(np.int64), axis=axis)
+
+
+def _cast(node: Node, x: Array) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return x.astype(numpy_dtype(dtype_name(attribute(node, "to", 1))))
+
+
+# --- arithmetic ----------------------------------------------------------------
+
+
+def _arithmetic(operation: Callable[[Array, Array], Array]) -> Callable[..., Array]:
+    """Make an elementwise operator of NumPy's, in the operands' own dtype."""
+
+    def apply(_: Node, a: Array, b: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return operation(a, b).astype(a.dtype, copy=False)
+
+    return apply
+
+
+def _divide(a: Array, b: Array) -> Array:
+    """Divide as ONNX does: integers truncate towards zero."""
+    if np.issubdtype(a.dtype, np.integer):
+        quotient: Array = np.abs(a) // np.abs(b) * (np.sign(a) * np.sign(b))
+        return quotient
+    return np.divide(a, b)
+
+
+def dequantize(x: Array, scale: Array, zero: Array | None, axis: int, block: int) -> Array:
+    """Give ``(x - zero) * scale`` per tensor, per channel along `axis`, or per block of it.
+
+    Computed in float32 and rounded to the scale's dtype, as onnxruntime does.
+
+    Raises
+    ------
+    TensorError
+        The scale or the zero point does not fit.
+    """
+    wide = scale.astype(np.float32)
+    if scale.size and (not np.all(np.isfinite(wide)) or np.any(wide <= 0)):
+        raise TensorError("invalid_scale", "a scale is zero, negative or not finite")
+    if zero is not None and zero.shape != scale.shape:
+        raise TensorError("invalid_scale", "scale and zero point have different shapes")
+    spread = _spread(wide, x.shape, axis, block)
+    codes = x.astype(np.float32) if x.dtype.kind not in "iu" or x.itemsize < 4 else x.astype(np.float64)
+    if zero is not None:
+        codes = codes - _spread(zero.astype(codes.dtype), x.shape, axis, block)
+    result: Array = (codes.astype(np.float32) * spread).astype(scale.dtype)
+    return result
+
+
+def _spread(values: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:
+    """Stretch scales or zero points so that they broadcast against `shape`."""
+    if values.size == 1:
+        return values.reshape(())
+    if not -len(shape) <= axis < len(shape):
+        raise TensorError("invalid_scale", "the quantisation axis lies outside the tensor")
+    axis %= len(shape)
+    if block:
+        if values.ndim != len(shape) or values.shape[axis] * block < shape[axis]:
+            raise TensorError("invalid_scale", "the scales do not fit the blocks")
+        return np.repeat(values, block, axis=axis)[tuple(slice(n) for n in shape)]
+    if values.size != shape[axis]:
+        raise TensorError("invalid_scale", "there is not one scale for each channel")
+    return values.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+
+
+def _dequantize_linear(node: Node, x: Array, scale: Array, zero: Array | None = None) -> Array:
+    return dequantize(x, scale, zero, attribute(node, "axis", 1), attribute(node, "block_size", 0))
+
+
+# --- what shape inference needs --------------------------------------------------
+
+_MOVING: dict[str, Callable[..., Any]] = {
+    "Identity": _identity,
+    "Transpose": _transpose,
+    "Reshape": _reshape,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Flatten": _flatten,
+    "Slice": _slice,
+    "Expand": _expand,
+    "Split": _split,
+}
+_COMPUTING: dict[str, Callable[..., Any]] = {
+    "Concat": _concat,
+    "Gather": _gather,
+    "Cast": _cast,
+    "Add": _arithmetic(np.add),
+    "Sub": _arithmetic(np.subtract),
+    "Mul": _arithmetic(np.multiply),
+    "Div": _arithmetic(_divide),
+    "DequantizeLinear": _dequantize_linear,
+}
+_DOMAINS = {"DequantizeLinear": ("", "com.microsoft")}
+
+
+def _operator(node: Node) -> Callable[..., Any]:
+    """Find the function of an operator."""
+    if node.domain not in _DOMAINS.get(node.op_type, ("",)):
+        raise UnknownOperatorError(f"{node.domain}.{node.op_type}")
+    function = _MOVING.get(node.op_type) or _COMPUTING.get(node.op_type)
+    if function is None:
+        raise UnknownOperatorError(node.op_type)
+    return function
+
+
+def _shape_of_computing(node: Node, arguments: Sequence[Argument]) -> tuple[tuple[int, ...], str]:
+    """State the shape and dtype of an operator that computes."""
+    first = arguments[0]
+    if node.op_type == "Concat":
+        axis = attribute(node, "axis", 0) % max(1, len(first.shape))
+        total = sum(argument.shape[axis] for argument in arguments)
+        return (*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype
+    if node.op_type == "Gather":
+        axis = attribute(node, "axis", 0) % max(1, len(first.shape))
+        return (*first.shape[:axis], *arguments[1].shape, *first.shape[axis + 1 :]), first.dtype
+    if node.op_type == "Cast":
+        return first.shape, dtype_name(attribute(node, "to", 1))
+    if node.op_type == "DequantizeLinear":
+        return first.shape, arguments[1].dtype
+    return np.broadcast_shapes(*(argument.shape for argument in arguments)), first.dtype
+
+
+def infer(node: Node, arguments: Sequence[Argument | None], output: int) -> tuple[tuple[int, ...], str]:
+    """Give the shape and dtype of one output of a node with constant inputs.
+
+    Raises
+    ------
+    UnknownOperatorError
+        The operator is not evaluated here.
+    TensorError, ValueError, IndexError, KeyError, TypeError
+        The node does not fit its inputs.
+    """
+    function = _operator(node)
+    if not arguments or arguments[0] is None:
+        raise TensorError("invalid_graph", f"{node.op_type} lacks its first input")
+    if node.op_type in _COMPUTING:
+        return _shape_of_computing(node, [argument for argument in arguments if argument is not None])
+    first = arguments[0]
+    rest = [None if argument is None else argument.value() for argument in arguments[1:]]
+    result = function(node, first.dummy(), *rest)
+    chosen = result[output] if isinstance(result, list) else result
+    return chosen.shape, first.dtype
+
+
+def evaluate(node: Node, arrays: Sequence[Array | None], output: int, shape: tuple[int, ...], dtype: str) -> Array:
+    """Evaluate one output of a node; it must come out as `infer` said.
+
+    Raises
+    ------
+    TensorError
+        It cannot be evaluated.
+    """
+    try:
+        result = _operator(node)(node, *arrays)
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+        raise TensorError("invalid_graph", f"{node.op_type} does not fit its inputs: {error}") from None
+    except UnknownOperatorError as unknown:
+        raise TensorError("not_folded", f"the operator {unknown} is not evaluated") from None
+    chosen: Array = result[output] if isinstance(result, list) else result
+    if chosen.shape != shape or chosen.dtype != numpy_dtype(dtype):
+        raise TensorError("invalid_graph", f"{node.op_type} gives {chosen.shape} instead of {shape}")
+    return chosen

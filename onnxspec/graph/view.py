@@ -1,0 +1,336 @@
+"""A view of the graph with producers and consumers, over all nested graphs and functions.
+
+Graphs in attributes and local functions are scopes. A scope sees the names of
+the scopes around it, except that a function body sees only its own. A function
+is entered once per distinct way of handing it constants, never textually
+inlined, so that functions that call each other twice cost no more than they
+are long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from onnxspec.limits import DEFAULT_LIMITS, Limits
+from onnxspec.reading import Function, Graph, Model, Node, SparseTensor, StoredTensor
+from onnxspec.results import Diagnostic
+
+__all__ = ["GraphView", "Scope", "Value"]
+
+MAX_CALLS = 10_000
+"""Distinct calls of local functions; real files have none to a few hundred."""
+
+NEVER_FOLDED = frozenset(
+    [
+        "If",
+        "Loop",
+        "Scan",
+        "SequenceMap",
+        "Optional",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+        "Bernoulli",
+        "Multinomial",
+        "Dropout",
+    ]
+)
+"""Operators that are not evaluated: they run graphs, or their result is not fixed."""
+
+UNSEEN = object()
+
+Severity = Literal["info", "warning", "error"]
+
+Value = tuple["Scope", str]
+"""A value: the scope that defines it and its name there."""
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """One graph: the main graph, the body of a node, or a function at its call sites.
+
+    Attributes
+    ----------
+    index : int
+        Position in `GraphView.scopes`.
+    place : str
+        Where it stands, such as ``main/If_3.then_branch``.
+    parent : Scope or None
+        The scope whose names are visible too.
+    owner : tuple of Scope and int, or None
+        The scope and the position of the node that holds this one.
+    function : str or None
+        The local function whose body this is.
+    bindings : dict
+        Formal inputs that are known to be a value of another scope.
+    """
+
+    index: int
+    place: str
+    nodes: list[Node]
+    inputs: list[str]
+    outputs: list[str]
+    parent: Scope | None = None
+    owner: tuple[Scope, int] | None = None
+    function: str | None = None
+    bindings: dict[str, Value] = field(default_factory=dict)
+    initializers: dict[str, StoredTensor | SparseTensor] = field(default_factory=dict)
+    producers: dict[str, int] = field(default_factory=dict)
+    consumers: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    children: dict[int, list[Scope]] = field(default_factory=dict)
+
+    def defines(self, name: str) -> bool:
+        """Say whether `name` is defined here rather than in a scope around this one."""
+        return name in self.producers or name in self.initializers or name in self.bindings or name in self.inputs
+
+
+class GraphView:
+    """All scopes of a model, built without recursion.
+
+    Attributes
+    ----------
+    scopes : list of Scope
+        The main graph first; a scope always after its parent.
+    diagnostics : list of Diagnostic
+        Duplicate names, recursive functions, limits that were hit.
+    """
+
+    def __init__(self, model: Model, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.model = model
+        self.limits = limits
+        self.scopes: list[Scope] = []
+        self.diagnostics: list[Diagnostic] = []
+        self._noted: set[Diagnostic] = set()
+        self._constant: dict[tuple[int, str], bool] = {}
+        self._pending: set[tuple[int, str]] = set()
+        self._functions = {(f.domain, f.name, f.overload): f for f in model.functions}
+        self._instances: dict[tuple[object, ...], Scope] = {}
+        self._build()
+
+    def resolve(self, scope: Scope, name: str) -> Value | None:
+        """Find the scope that defines `name` as seen from `scope`, through bindings."""
+        seen = 0
+        current: Scope | None = scope
+        while current is not None:
+            if name in current.bindings:
+                current, name = current.bindings[name]
+                seen += 1
+                if seen > self.limits.nodes:
+                    return None
+            elif name in current.producers or name in current.initializers or name in current.inputs:
+                return current, name
+            else:
+                current = current.parent
+        return None
+
+    def nodes(self) -> Iterator[tuple[Scope, int, Node]]:
+        """Give every node once for each scope that it stands in, in graph order."""
+        stack = [iter(enumerate(self.scopes[0].nodes))]
+        scopes = [self.scopes[0]]
+        entered = {self.scopes[0].index}
+        while stack:
+            item = next(stack[-1], None)
+            if item is None:
+                stack.pop()
+                scopes.pop()
+                continue
+            index, node = item
+            scope = scopes[-1]
+            yield scope, index, node
+            children = [child for child in scope.children.get(index, ()) if child.index not in entered]
+            for child in reversed(children):
+                entered.add(child.index)
+                stack.append(iter(enumerate(child.nodes)))
+                scopes.append(child)
+
+    def readers(self, scope: Scope, name: str) -> list[tuple[Scope, int, int]]:
+        """Give the nodes of the same scope that read a value: (scope, node, input)."""
+        return [(scope, node, slot) for node, slot in scope.consumers.get(name, ())]
+
+    def function_of(self, node: Node) -> Function | None:
+        """Give the local function that a node calls."""
+        return self._functions.get((node.domain, node.op_type, node.overload))
+
+    def _build(self) -> None:
+        graph = self.model.graph
+        main = self._add_graph(graph, "main", None, None)
+        work = [main]
+        while work:
+            scope = work.pop()
+            for index, node in enumerate(scope.nodes):
+                work.extend(self._children(scope, index, node))
+
+    def _children(self, scope: Scope, index: int, node: Node) -> Iterator[Scope]:
+        """Open the scopes that hang on one node; give those that are new."""
+        label = node.name or f"{node.op_type}_{index}"
+        for attribute in node.attributes.values():
+            graphs = attribute.value if isinstance(attribute.value, list) else [attribute.value]
+            for number, graph in enumerate(graphs):
+                if isinstance(graph, Graph):
+                    suffix = f"[{number}]" if isinstance(attribute.value, list) else ""
+                    place = f"{scope.place}/{label}.{attribute.name}{suffix}"
+                    child = self._add_graph(graph, place, scope, (scope, index))
+                    self._bind_body(child, scope, node, attribute.name)
+                    scope.children.setdefault(index, []).append(child)
+                    yield child
+        function = self.function_of(node)
+        if function is not None:
+            yield from self._call(scope, index, node, function, label)
+
+    def _add_graph(self, graph: Graph, place: str, parent: Scope | None, owner: tuple[Scope, int] | None) -> Scope:
+        scope = Scope(len(self.scopes), place, graph.nodes, list(graph.inputs), list(graph.outputs), parent, owner)
+        stored: list[StoredTensor | SparseTensor] = [*graph.initializers, *graph.sparse_initializers]
+        for tensor in stored:
+            if not tensor.name or tensor.name in scope.initializers:
+                self._note("duplicate_name", "warning", "an initializer has a duplicate or empty name", tensor.name)
+                continue
+            scope.initializers[tensor.name] = tensor
+        self._index(scope)
+        return scope
+
+    def _index(self, scope: Scope) -> None:
+        for index, node in enumerate(scope.nodes):
+            for output in node.outputs:
+                if not output:
+                    continue
+                if output in scope.producers:
+                    self._note("duplicate_name", "warning", "two nodes of one graph produce this value", output)
+                    continue
+                scope.producers[output] = index
+            for slot, name in enumerate(node.inputs):
+                if name:
+                    scope.consumers.setdefault(name, []).append((index, slot))
+        self.scopes.append(scope)
+
+    def _bind_body(self, body: Scope, outer: Scope, node: Node, attribute: str) -> None:
+        """Tie the inputs of a Loop or Scan body that never change to what they start as.
+
+        A loop-carried input is constant where the body hands it on untouched:
+        its output for that state is the input itself. (Keras LSTMs through
+        tf2onnx carry their weights so.)
+        """
+        if attribute != "body" or node.domain not in ("", "ai.onnx"):
+            return
+        if node.op_type == "Loop":
+            for position in range(2, min(len(body.inputs), len(node.inputs))):
+                carried = position - 1
+                name = body.inputs[position]
+                if carried < len(body.outputs) and self._hands_on(body, body.outputs[carried], name):
+                    body.bindings[name] = (outer, node.inputs[position])
+        elif node.op_type == "Scan":
+            attribute_scans = node.attributes.get("num_scan_inputs")
+            scans = attribute_scans.value if attribute_scans and isinstance(attribute_scans.value, int) else 0
+            for position in range(max(0, len(node.inputs) - scans)):
+                if position < min(len(body.inputs), len(body.outputs)):
+                    name = body.inputs[position]
+                    if self._hands_on(body, body.outputs[position], name):
+                        body.bindings[name] = (outer, node.inputs[position])
+
+    @staticmethod
+    def _hands_on(body: Scope, output: str, name: str) -> bool:
+        """Say whether `output` is `name`, through Identity nodes."""
+        for _ in range(16):
+            if output == name:
+                return True
+            index = body.producers.get(output)
+            if index is None or body.nodes[index].op_type != "Identity" or not body.nodes[index].inputs:
+                return False
+            output = body.nodes[index].inputs[0]
+        return False
+
+    def _call(self, scope: Scope, index: int, node: Node, function: Function, label: str) -> Iterator[Scope]:
+        """Enter a function, once per distinct choice of constants among its arguments."""
+        name = f"{function.domain}.{function.name}"
+        callers = self._callers(scope)
+        if name in callers:
+            self._note("recursive_function", "error", "a function calls itself; it is not entered again", name)
+            return
+        if len(callers) >= self.limits.depth or len(self._instances) >= MAX_CALLS:
+            self._note("too_many_calls", "error", "functions are nested too deep or called in too many ways", name)
+            return
+        bindings = {}
+        for formal, actual in zip(function.inputs, node.inputs):
+            value = self.resolve(scope, actual) if actual else None
+            if value is not None and self.is_constant(*value):
+                bindings[formal] = value
+        key = (name, function.overload, tuple((formal, s.index, n) for formal, (s, n) in bindings.items()))
+        body = self._instances.get(key)
+        if body is None:
+            body = Scope(
+                len(self.scopes),
+                f"{scope.place}/{label}",
+                function.nodes,
+                list(function.inputs),
+                list(function.outputs),
+                owner=(scope, index),
+                function=name,
+                bindings=bindings,
+            )
+            self._instances[key] = body
+            self._index(body)
+            yield body
+        scope.children.setdefault(index, []).append(body)
+
+    @staticmethod
+    def _callers(scope: Scope) -> set[str]:
+        """Give the functions that are being called where `scope` stands."""
+        names = set()
+        current: Scope | None = scope
+        while current is not None:
+            if current.function is not None:
+                names.add(current.function)
+            current = current.owner[0] if current.owner else None
+        return names
+
+    def is_constant(self, scope: Scope, name: str) -> bool:
+        """Say whether a defined value depends on stored tensors alone."""
+        stack = [(scope, name)]
+        known = self._constant
+        while stack:
+            scope_now, name_now = value = stack[-1]
+            key = (scope_now.index, name_now)
+            if known.get(key) is not None:
+                stack.pop()
+                continue
+            node = self._foldable(scope_now, name_now)
+            if node is None:
+                known[key] = name_now in scope_now.initializers
+                stack.pop()
+                continue
+            sources = [self.resolve(scope_now, source) for source in node.inputs if source]
+            states = [None if s is None else known.get((s[0].index, s[1]), UNSEEN) for s in sources]
+            if any(state is None or state is False for state in states):
+                known[key] = False
+            elif all(state is True for state in states):
+                known[key] = bool(sources) or node.op_type == "Constant"
+            elif key in self._pending:
+                known[key] = False
+                self._note("cyclic_graph", "error", "the graph has a cycle through this value", name_now)
+            else:
+                self._pending.add(key)
+                stack.extend(s for s, state in zip(sources, states) if s is not None and state is UNSEEN)
+                continue
+            self._pending.discard(key)
+            if stack and stack[-1] == value:
+                stack.pop()
+        return bool(known[(scope.index, name)])
+
+    def _foldable(self, scope: Scope, name: str) -> Node | None:
+        """Give the node that makes a value, where folding it is allowed."""
+        if name in scope.initializers or name not in scope.producers:
+            return None
+        node = scope.nodes[scope.producers[name]]
+        if node.op_type in NEVER_FOLDED or self.function_of(node) is not None:
+            return None
+        if any(isinstance(a.value, Graph) for a in node.attributes.values()):
+            return None
+        return node
+
+    def _note(self, code: str, severity: Severity, message: str, subject: str) -> None:
+        diagnostic = Diagnostic(code, severity, message, subject)
+        if diagnostic not in self._noted:
+            self._noted.add(diagnostic)
+            self.diagnostics.append(diagnostic)

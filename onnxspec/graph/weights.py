@@ -1,0 +1,351 @@
+"""Every weight matrix of a model, and an account of everything else that is stored in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxspec.errors import TensorError
+from onnxspec.graph import layouts
+from onnxspec.graph.accounts import Accounts
+from onnxspec.graph.constants import Constant, Constants
+from onnxspec.graph.depth import depths
+from onnxspec.graph.folding import product
+from onnxspec.graph.names import display, layer_name, unique
+from onnxspec.graph.roles import NO_WEIGHT, NOT_AVERAGED, SlotRole, operator, slot_roles
+from onnxspec.graph.view import GraphView, Scope
+from onnxspec.reading import Model, Node, StoredTensor
+from onnxspec.results import Diagnostic, Skip
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from onnxspec.limits import Limits
+
+__all__ = ["MIN_ELEMENTS", "Survey", "WeightMatrix", "survey"]
+
+MIN_ELEMENTS = 64
+"""Fewest elements of a constant that makes its input a slot."""
+
+
+@dataclass(slots=True, eq=False)
+class WeightMatrix:
+    """One distinct weight of the model; its values are read on demand.
+
+    Attributes
+    ----------
+    id, name : str
+        Unique and stable; readable.
+    role, op_type, tensor : str
+        What it does, in which operator, from which stored tensor.
+    used_by : list of str
+        Its slots.
+    shape, dtype : tuple of int, str
+        Of the constant, and of the stored tensor.
+    kernel_shape : tuple of int
+        ``(groups, outputs, inputs, positions)``, see `onnxspec.graph.layouts`.
+    problem : TensorError or None
+        Why it cannot be read, as far as known without reading.
+    merged_into : WeightMatrix or None
+        The weight with the same bytes that stands for this one too.
+    """
+
+    constant: Constant
+    slot: SlotRole
+    op_type: str
+    node: str
+    place: str
+    index: int
+    depth: int
+    used_by: list[str]
+    slots: int
+    kernel_shape: tuple[int, int, int, int] = (0, 0, 0, 0)
+    batch_norm: bool | None = None
+    problem: TensorError | None = None
+    merged_into: WeightMatrix | None = None
+    id: str = ""
+    name: str = ""
+
+    @property
+    def role(self) -> str:
+        """Role of the layer."""
+        return self.slot.role
+
+    @property
+    def tensor(self) -> str:
+        """Name of the stored tensor."""
+        return display(self.constant.name)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the constant."""
+        return self.constant.shape
+
+    @property
+    def dtype(self) -> str:
+        """Element type in which the values are stored."""
+        return self.constant.data.dtype
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return product(self.kernel_shape)
+
+    @property
+    def N(self) -> int:
+        """Rows of one matrix: the larger side."""
+        return max(self.kernel_shape[1:3])
+
+    @property
+    def M(self) -> int:
+        """Columns of one matrix: the smaller side."""
+        return min(self.kernel_shape[1:3])
+
+    @property
+    def Q(self) -> float:
+        """Aspect ratio ``N / M``."""
+        return self.N / self.M if self.M else 0.0
+
+    @property
+    def num_matrices(self) -> int:
+        """Number of matrices: groups times kernel positions."""
+        return self.kernel_shape[0] * self.kernel_shape[3]
+
+    @property
+    def averaged(self) -> bool:
+        """Whether its metrics enter the means of the model."""
+        return self.role not in NOT_AVERAGED
+
+    def canonical(self) -> NDArray[np.float64]:
+        """Read the weight as float64, shape `kernel_shape`.
+
+        Raises
+        ------
+        TensorError
+            The payload cannot be read or folded.
+        """
+        if self.problem is not None:
+            raise self.problem
+        stored = self.constant.stored
+        array = stored.load_float64() if isinstance(stored, StoredTensor) else self.constant.load().astype(np.float64)
+        return self.slot.layout(array)
+
+    def load(self) -> NDArray[np.float64]:
+        """Read the matrices as float64: ``(N, M)``, or ``(num_matrices, N, M)`` where there are several.
+
+        Raises
+        ------
+        TensorError
+            The payload cannot be read or folded.
+        """
+        stack = layouts.matrices(self.canonical())
+        if stack.shape[1] < stack.shape[2]:
+            stack = stack.swapaxes(1, 2)
+        return stack[0] if len(stack) == 1 else stack
+
+    def content_hash(self) -> str:
+        """Hash the stored bytes with their dtype and shape.
+
+        Raises
+        ------
+        TensorError
+            The payload cannot be read.
+        """
+        leaf = self.constant.data.stored
+        if isinstance(leaf, StoredTensor):
+            return leaf.content_hash()
+        raise TensorError("unreadable_payload", "the weight has no stored tensor of its own")
+
+
+@dataclass(slots=True)
+class Survey:
+    """What one model holds.
+
+    Attributes
+    ----------
+    weights : list of WeightMatrix
+        In graph order.
+    skipped : list of Skip
+        Slots that hold no weight or are not supported.
+    accounts : Accounts
+        What became of every stored tensor.
+    small_slots : int
+        Slots of weights with fewer than 64 elements: analysed, but not in the coverage.
+    """
+
+    weights: list[WeightMatrix]
+    skipped: list[Skip]
+    accounts: Accounts
+    small_slots: int
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+
+def survey(model: Model, limits: Limits) -> Survey:
+    """Find every weight matrix of a model without reading more than small arguments."""
+    view = GraphView(model, limits)
+    return _Surveyor(view, Constants(view)).run()
+
+
+class _Surveyor:
+    """Walks the nodes once, and sorts what they are fed."""
+
+    def __init__(self, view: GraphView, constants: Constants) -> None:
+        self._view = view
+        self._constants = constants
+        self._accounts = Accounts(view.model)
+        self._weights: dict[tuple[object, ...], WeightMatrix] = {}
+        self._skipped: list[Skip] = []
+        self._depths = depths(view)
+
+    def run(self) -> Survey:
+        for scope, index, node in self._view.nodes():
+            if node.outputs and not self._is_folded(scope, node) and self._view.function_of(node) is None:
+                self._node(scope, index, node)
+        weights = self._merge(list(self._weights.values()))
+        for weight in weights:
+            weight.name = layer_name(weight.constant.name, weight.node, weight.op_type, weight.index)
+            if weight.slot.part:
+                weight.name = f"{weight.name}.{weight.slot.part}"
+        for weight, identifier in zip(weights, unique([weight.name for weight in weights])):
+            weight.id = identifier
+        small = sum(len(weight.used_by) - weight.slots for weight in weights)
+        diagnostics = [*self._view.model.diagnostics, *self._view.diagnostics]
+        return Survey(weights, self._skipped, self._accounts, small, diagnostics)
+
+    def _is_folded(self, scope: Scope, node: Node) -> bool:
+        """Say whether a node is itself part of a constant sub-graph."""
+        return any(output and self._view.is_constant(scope, output) for output in node.outputs)
+
+    def _node(self, scope: Scope, index: int, node: Node) -> None:
+        """Sort the constant inputs of one node."""
+        constants = {}
+        for position, name in enumerate(node.inputs):
+            constant = self._constants.find(scope, name) if name else None
+            if constant is not None:
+                constants[position] = constant
+        if not constants:
+            return
+        roles = slot_roles(node, {position: constant.shape for position, constant in constants.items()})
+        path = self._path(scope, index, node)
+        taken = set()
+        for role in roles or ():
+            constant = constants[role.input]
+            if _is_matrix(constant.shape) and self._weight(scope, index, node, path, role, constant):
+                taken.add(role.input)
+        for position, constant in constants.items():
+            if position not in taken:
+                self._no_weight(node, f"{path}:{position}", constant, known=roles is not None)
+
+    def _weight(self, scope: Scope, index: int, node: Node, path: str, role: SlotRole, constant: Constant) -> bool:
+        """Enter one slot of a weight; say False where it holds none."""
+        if constant.problem is None and constant.dtype in _INTEGERS:
+            return False
+        slot = f"{path}:{role.input}"
+        key = (constant.key, role.role, role.form, role.part, operator(node) if constant.problem else "")
+        weight = self._weights.get(key)
+        is_slot = constant.size >= MIN_ELEMENTS
+        if weight is None:
+            weight = WeightMatrix(
+                constant,
+                role,
+                operator(node),
+                node.name,
+                scope.place,
+                index,
+                self._depths.get((scope.index, index), 0),
+                [],
+                0,
+                problem=constant.problem,
+                batch_norm=self._batch_norm(scope, node, role),
+            )
+            try:
+                weight.kernel_shape = layouts.canonical_shape(role.layout, constant.shape)
+            except (ValueError, IndexError) as error:
+                weight.problem = weight.problem or TensorError("invalid_graph", f"the weight does not fit: {error}")
+            self._weights[key] = weight
+        if slot not in weight.used_by:
+            weight.used_by.append(slot)
+            weight.slots += is_slot
+        self._accounts.use(constant, weight)
+        return True
+
+    def _no_weight(self, node: Node, slot: str, constant: Constant, *, known: bool) -> None:
+        """Enter a constant operand that is no weight."""
+        if not _is_matrix(constant.shape):
+            self._accounts.set_aside(constant, "vector")
+            return
+        if constant.size < MIN_ELEMENTS:
+            self._accounts.set_aside(constant, "small_constant")
+            return
+        if constant.dtype in _INTEGERS:
+            reason, detail = "index_table", f"a table of {constant.dtype}"
+        elif known or node.op_type in NO_WEIGHT:
+            reason, detail = "not_a_weight", f"{node.op_type} multiplies no matrix with it"
+        else:
+            reason, detail = "unsupported_op", f"{operator(node)} is not supported yet"
+        self._accounts.set_aside(constant, reason)
+        self._skipped.append(
+            Skip(
+                slot,
+                operator(node),
+                display(constant.name),
+                constant.shape,
+                constant.data.dtype,
+                constant.size,
+                reason,
+                detail,
+            )
+        )
+
+    def _batch_norm(self, scope: Scope, node: Node, role: SlotRole) -> bool | None:
+        """Say whether a BatchNormalization follows a convolution or dense layer."""
+        if role.role not in ("conv", "depthwise_conv", "conv_transpose", "dense") or not node.outputs:
+            return None
+        readers = scope.consumers.get(node.outputs[0], ())
+        return any(scope.nodes[reader].op_type == "BatchNormalization" for reader, _ in readers)
+
+    @staticmethod
+    def _path(scope: Scope, index: int, node: Node) -> str:
+        """Name a node by its place, its own name where it has one, else its operator and position."""
+        own = node.name or f"{node.op_type}_{index}"
+        return display(own if scope.index == 0 else f"{scope.place.partition('/')[2]}/{own.strip('/')}")
+
+    @staticmethod
+    def _merge(weights: list[WeightMatrix]) -> list[WeightMatrix]:
+        """Make one of the weights whose stored bytes are equal under two names."""
+        alike: dict[tuple[object, ...], list[WeightMatrix]] = {}
+        for weight in weights:
+            key = (
+                weight.shape,
+                weight.dtype,
+                weight.constant.chain(),
+                weight.slot.role,
+                weight.slot.form,
+                weight.slot.part,
+            )
+            alike.setdefault(key, []).append(weight)
+        dropped = set()
+        for group in alike.values():
+            first_of: dict[str, WeightMatrix] = {}
+            for weight in group if len(group) > 1 else ():
+                try:
+                    digest = ";".join(sorted(leaf.content_hash() for leaf in weight.constant.leaves()))
+                except TensorError:
+                    continue
+                first = first_of.setdefault(digest, weight)
+                if first is not weight:
+                    first.used_by.extend(weight.used_by)
+                    first.slots += weight.slots
+                    weight.merged_into = first
+                    dropped.add(id(weight))
+        return [weight for weight in weights if id(weight) not in dropped]
+
+
+_INTEGERS = frozenset({"bool", "string", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64))})
+
+
+def _is_matrix(shape: tuple[int, ...]) -> bool:
+    """Say whether two or more axes are longer than 1."""
+    return sum(axis > 1 for axis in shape) >= 2

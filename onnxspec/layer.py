@@ -1,0 +1,204 @@
+"""From one weight matrix to its layer of the report: the whole numerical job of one layer."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxspec.errors import TensorError
+from onnxspec.facts import blank_layer, without_numbers
+from onnxspec.fits.power_law import fit_power_law, profile
+from onnxspec.graph import layouts
+from onnxspec.results import Layer, Plot, PowerLawFit, Spectrum
+from onnxspec.spectra.eigen import spectrum
+from onnxspec.spectra.metrics import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from onnxspec.graph import WeightMatrix
+    from onnxspec.settings import Settings
+
+    Array = NDArray[np.float64]
+
+__all__ = ["analyze_layer", "value_hash"]
+
+TOP_EVALS = 32
+ESD_BINS = 48
+CURVE_POINTS = 32
+
+
+def analyze_layer(weight: WeightMatrix, settings: Settings) -> Layer:
+    """Compute everything about one layer; what cannot be computed is null with its reason.
+
+    Parameters
+    ----------
+    weight : WeightMatrix
+        The weight; its values are read here.
+    settings : Settings
+        What to compute, and how.
+
+    Returns
+    -------
+    Layer
+        With status ``failed`` where the values cannot be read or are not finite.
+    """
+    try:
+        canonical = weight.canonical()
+        content_hash = weight.content_hash()
+    except TensorError as error:
+        return without_numbers(weight, "failed", error.code, error.message)
+    finite = np.isfinite(canonical)
+    if not finite.all():
+        bad = canonical.size - int(np.count_nonzero(finite))
+        failed = without_numbers(
+            weight, "failed", "non_finite", f"{bad} of {canonical.size} values are NaN or infinite"
+        )
+        return replace(failed, content_hash=content_hash)
+    layer = replace(blank_layer(weight), content_hash=content_hash, value_hash=value_hash(canonical))
+    try:
+        return _measure(layer, canonical, weight.dtype, settings)
+    except np.linalg.LinAlgError as error:
+        return replace(layer, status="failed", reason="numerical_failure", warnings=(str(error),))
+
+
+def value_hash(canonical: Array) -> str:
+    """Hash the decoded values in canonical form; equal for equal weights in any graph form.
+
+    Values that float32 holds exactly are hashed as float32, which halves the work.
+    """
+    single = canonical.astype(np.float32)
+    exact = bool(np.array_equal(single, canonical))
+    values = np.ascontiguousarray(single if exact else canonical)
+    digest = hashlib.sha256(repr((values.dtype.str, values.shape)).encode())
+    digest.update(values.data)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> Layer:
+    """Compute spectrum, metrics and fit of finite values."""
+    stack = layouts.matrices(canonical, unfold=settings.conv == "unfold")
+    pooled = spectrum(stack, dtype=dtype, exact=settings.exact)
+    if layer.role == "depthwise_conv":
+        fit = _no_fit(pooled, "depthwise")
+    else:
+        fit = fit_power_law(
+            pooled.positive_evals, ks=settings.ks, min_tail=settings.min_tail, min_evals=settings.min_evals
+        )
+    slices = None
+    if settings.conv == "slices" and len(stack) > 1 and layer.role != "depthwise_conv":
+        slices, fit = _slices(stack, dtype, settings)
+    reason = _reason(pooled, fit)
+    if reason != fit.reason:
+        fit = _no_fit(pooled, reason)
+    numbers, reasons = metrics(pooled, alpha=fit.alpha)
+    if slices is not None:
+        numbers |= _over_slices(slices)
+    for name in ("alpha", "alpha_stderr", "xmin", "xmax", "D", "n_tail"):
+        if getattr(fit, name) is None:
+            reasons[name] = fit.reason or "slices"
+    measured: dict[str, Any] = dict(numbers)
+    return replace(
+        layer,
+        **measured,
+        N=pooled.N,
+        M=pooled.M,
+        Q=pooled.Q,
+        num_matrices=pooled.num_matrices,
+        num_evals=pooled.evals.size,
+        reason=fit.reason,
+        alpha=fit.alpha,
+        alpha_stderr=fit.alpha_stderr,
+        xmin=fit.xmin,
+        xmax=fit.xmax,
+        D=fit.D,
+        n_tail=fit.n_tail,
+        slices=slices,
+        reasons=dict(sorted(reasons.items())),
+        evals=tuple(pooled.evals.tolist()) if settings.spectra else None,
+        plot=_plot(pooled, fit, settings),
+    )
+
+
+def _no_fit(pooled: Spectrum, reason: str | None) -> PowerLawFit:
+    return PowerLawFit(None, None, None, None, None, None, pooled.rank, reason)
+
+
+def _reason(pooled: Spectrum, fit: PowerLawFit) -> str | None:
+    """Say why there is no fit: what the matrix is comes before what the fit says."""
+    if pooled.rank == 0:
+        return "zero_matrix"
+    if pooled.rank == 1 and pooled.evals.size > 1:
+        return "rank_one"
+    return fit.reason
+
+
+def _slices(stack: Array, dtype: str, settings: Settings) -> tuple[tuple[dict[str, Any], ...], PowerLawFit]:
+    """Fit each kernel position by itself (seed 002); the layer's alpha is the mean over them."""
+    rows: list[dict[str, Any]] = []
+    fits: list[PowerLawFit] = []
+    for matrix in stack:
+        one = spectrum(matrix, dtype=dtype, exact=settings.exact)
+        fit = fit_power_law(
+            one.positive_evals, ks=settings.ks, min_tail=settings.min_tail, min_evals=settings.min_evals
+        )
+        reason = _reason(one, fit)
+        fit = fit if reason == fit.reason else _no_fit(one, reason)
+        numbers, _ = metrics(one, alpha=fit.alpha)
+        rows.append(
+            {"alpha": fit.alpha, "D": fit.D, "xmin": fit.xmin, "n_tail": fit.n_tail, "reason": fit.reason}
+            | {name: numbers[name] for name in SLICE_METRICS if name in numbers}
+        )
+        fits.append(fit)
+    fitted = [fit for fit in fits if fit.alpha is not None]
+    if not fitted:
+        return tuple(rows), _no_fit(spectrum(stack[0], dtype=dtype), fits[0].reason)
+    alpha = float(np.mean([fit.alpha for fit in fitted]))
+    return tuple(rows), PowerLawFit(alpha, None, None, None, None, None, sum(f.num_evals for f in fits))
+
+
+SLICE_METRICS = ("lambda_max", "norm", "spectral_norm", "alpha_hat", "alpha_weighted", "log_alpha_norm", "stable_rank")
+
+
+def _over_slices(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
+    """Average over the slices that were fitted; seed 002's eqn 3 sums alpha-hat over them instead."""
+    result: dict[str, float | None] = {}
+    for name in ("alpha_hat", "alpha_weighted", "log_alpha_norm"):
+        found = [row[name] for row in rows if row.get(name) is not None]
+        result[name] = float(np.mean(found)) if found else None
+        if name == "alpha_hat":
+            result["alpha_hat_slices_sum"] = float(np.sum(found)) if found else None
+    return result
+
+
+def _plot(pooled: Spectrum, fit: PowerLawFit, settings: Settings) -> Plot:
+    """Summarise the spectrum for plots, in six digits and at most 2 kB."""
+    evals = pooled.positive_evals
+    if not evals.size:
+        return Plot(None, None, (), ())
+    logs = np.log10(evals)
+    low, high = _round(float(logs[-1])), _round(float(logs[0]))
+    counts, _ = np.histogram(np.clip(logs, low, high), bins=ESD_BINS, range=(low, high if high > low else low + 1.0))
+    curve: tuple[tuple[float, ...], ...] = ((), (), ())
+    if fit.alpha is not None and fit.xmin is not None:
+        xmin, alpha, distance, _ = profile(evals, ks=settings.ks, min_tail=2)
+        chosen = np.unique(np.linspace(0, xmin.size - 1, CURVE_POINTS).round().astype(int))
+        curve = tuple(tuple(_round(float(v)) for v in values[chosen]) for values in (xmin, distance, alpha))
+    return Plot(
+        low,
+        high,
+        tuple(counts.tolist()),
+        tuple(_round(float(v)) for v in evals[:TOP_EVALS]),
+        curve[0],
+        curve[1],
+        curve[2],
+    )
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.6g}")

@@ -1,0 +1,453 @@
+"""The parsed graph: plain dataclasses made from onnx's own protobuf classes.
+
+`parse` is the one place of the house that uses onnx.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from onnxspec.errors import MalformedModelError, NotAModelError, TensorError
+from onnxspec.reading._dtypes import DTYPES
+from onnxspec.reading.external import KNOWN_KEYS, ExternalFiles
+from onnxspec.reading.tensors import Payload, StoredTensor, element_count, stored_bytes
+from onnxspec.results import Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+
+    from onnxspec.limits import Limits
+    from onnxspec.reading._payload import ByteFile
+    from onnxspec.reading.source import Source
+    from onnxspec.reading.wire import Skeleton, TensorRecord
+    from onnxspec.results import ExternalFile
+
+__all__ = ["Attribute", "AttributeValue", "Function", "Graph", "Model", "Node", "SparseTensor", "parse"]
+
+
+@dataclass(slots=True)
+class SparseTensor:
+    """A sparse constant in coordinate form.
+
+    Attributes
+    ----------
+    name : str
+        Name of its values, which is the constant's own.
+    values : StoredTensor
+        Its non-zero elements, shape (nnz,).
+    indices : StoredTensor
+        Linear, shape (nnz,), or by axis, shape (nnz, rank).
+    shape : tuple of int
+        Dims of the dense tensor, as in the file.
+    """
+
+    name: str
+    values: StoredTensor
+    indices: StoredTensor
+    shape: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Attribute:
+    """One attribute of a node, with the value of the field that is set.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    value : int, float, str, StoredTensor, SparseTensor, Graph, list of these, or None
+        None where no field is set, or the value was left out.
+    ref_attr_name : str
+        In a function's body: the function's attribute that it stands for.
+    """
+
+    name: str
+    value: AttributeValue
+    ref_attr_name: str = ""
+
+
+@dataclass(slots=True)
+class Node:
+    """One node; `domain` is empty for ONNX's own operators."""
+
+    name: str
+    op_type: str
+    domain: str
+    inputs: list[str]
+    outputs: list[str]
+    attributes: dict[str, Attribute]
+    overload: str = ""
+
+
+@dataclass(slots=True)
+class Graph:
+    """One graph: the main one, or one held by an attribute.
+
+    Attributes
+    ----------
+    input_shapes : dict of str to tuple of (int or None)
+        Shapes of the inputs that have one; None stands for a symbolic dim.
+    """
+
+    name: str = ""
+    nodes: list[Node] = field(default_factory=list)
+    initializers: list[StoredTensor] = field(default_factory=list)
+    sparse_initializers: list[SparseTensor] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    input_shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Function:
+    """One local function of the model."""
+
+    domain: str
+    name: str
+    overload: str
+    inputs: list[str]
+    outputs: list[str]
+    attributes: list[str]
+    attribute_defaults: dict[str, Attribute]
+    nodes: list[Node]
+    opset_import: dict[str, int]
+
+
+AttributeValue = int | float | str | StoredTensor | SparseTensor | Graph | list[Any] | None
+
+
+class Model:
+    """An open model: its graph parsed, its payloads still in their files.
+
+    A context manager: leaving it closes the files; tensors cannot be read after.
+
+    Attributes
+    ----------
+    source : Source
+        The file.
+    ir_version : int or None
+        None where the file does not say.
+    opset_import : dict of str to int
+        Version by domain; ``""`` is ONNX's own. Empty in files of IR version 1.
+    producer : str
+        Name and version of the exporter; may be empty.
+    graph : Graph
+        The main graph.
+    functions : list of Function
+        Local functions.
+    diagnostics : list of Diagnostic
+        What was left out or odd.
+    """
+
+    __slots__ = ("_external", "diagnostics", "functions", "graph", "ir_version", "opset_import", "producer", "source")
+
+    def __init__(
+        self,
+        source: Source,
+        external: ExternalFiles,
+        *,
+        graph: Graph,
+        functions: list[Function],
+        ir_version: int | None,
+        opset_import: dict[str, int],
+        producer: str,
+        diagnostics: list[Diagnostic],
+    ) -> None:
+        self.source = source
+        self.ir_version = ir_version
+        self.opset_import = opset_import
+        self.producer = producer
+        self.graph = graph
+        self.functions = functions
+        self.diagnostics = diagnostics
+        self._external = external
+
+    def external_files(self) -> tuple[ExternalFile, ...]:
+        """Give the side files that the model refers to, hashed now, in order of first use.
+
+        Size and hash are None where a file is missing or its reference refused.
+        """
+        return self._external.files()
+
+    def close(self) -> None:
+        """Close all files; closing again does nothing."""
+        self._external.close()
+        self.source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def parse(skeleton: Skeleton, source: Source, external: ExternalFiles, limits: Limits) -> Model:
+    """Make a model from what the wire walk found.
+
+    Parameters
+    ----------
+    skeleton : Skeleton
+        Of the same file.
+    source : Source
+        The file; the model owns it from here on.
+    external : ExternalFiles
+        Its side files; likewise.
+    limits : Limits
+        `rank` and `tensor_bytes` count.
+
+    Raises
+    ------
+    NotAModelError
+        There is no graph.
+    MalformedModelError
+        protobuf cannot parse the skeleton.
+    """
+    proto = _message_class()()
+    try:
+        proto.ParseFromString(skeleton.data)
+    except Exception as error:  # protobuf's DecodeError; its module is imported by its class alone
+        if type(error).__name__ != "DecodeError":
+            raise
+        raise MalformedModelError("Its graph cannot be parsed by protobuf.") from None
+    if not proto.HasField("graph"):
+        raise NotAModelError("It holds no graph.")
+    builder = _Builder(skeleton.tensors, source, external, limits)
+    graph = builder.graph(proto.graph)
+    functions = [builder.function(function) for function in proto.functions]
+    return Model(
+        source,
+        external,
+        graph=graph,
+        functions=functions,
+        ir_version=proto.ir_version if proto.HasField("ir_version") else None,
+        opset_import=_opsets(proto.opset_import),
+        producer=f"{proto.producer_name} {proto.producer_version}".strip(),
+        diagnostics=[*_notes(skeleton), *builder.diagnostics()],
+    )
+
+
+def _message_class() -> Any:
+    """Give onnx's ModelProto.
+
+    Importing onnx itself costs 0.2 s of CPU for checkers and helpers that are
+    never used here, so its protobuf module is loaded alone where that works.
+    Both ways give the same class: protobuf keeps one for each message.
+    """
+    if "onnx" not in sys.modules:
+        found = importlib.util.find_spec("onnx")
+        for folder in (found and found.submodule_search_locations) or ():
+            path = Path(folder) / "onnx_ml_pb2.py"
+            spec = importlib.util.spec_from_file_location("_onnxspec_onnx_ml_pb2", path)
+            if path.is_file() and spec and spec.loader:
+                module = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(module)
+                return module.ModelProto
+    import onnx  # noqa: PLC0415, TID251
+
+    return onnx.ModelProto
+
+
+def _domain(domain: str) -> str:
+    """Give ONNX's own domain one name."""
+    return "" if domain == "ai.onnx" else domain
+
+
+def _opsets(entries: Iterable[Any]) -> dict[str, int]:
+    """Give opset versions by domain."""
+    return {_domain(entry.domain): entry.version for entry in entries}
+
+
+def _notes(skeleton: Skeleton) -> list[Diagnostic]:
+    """Tell what the wire walk left out."""
+    found = []
+    for note, count in sorted(skeleton.notes.items()):
+        if note == "unknown_fields":
+            message = f"{count:,} protobuf fields that ONNX does not define were not read."
+            found.append(Diagnostic("unknown_fields", "info", message))
+        elif note == "training_info":
+            message = "The file holds graphs for training; they were not looked at."
+            found.append(Diagnostic("training_info_ignored", "warning", message))
+        elif note == "invalid_utf8":
+            message = f"{count:,} names are no valid UTF-8; their broken bytes are shown with backslashes."
+            found.append(Diagnostic("invalid_utf8", "warning", message))
+        else:
+            message = f"{count:,} attribute values were too long to be read ({note.partition(':')[2]})."
+            found.append(Diagnostic("attribute_left_out", "warning", message))
+    return found
+
+
+def _payload_of(record: TensorRecord) -> tuple[Payload, TensorError | None]:
+    """Give the one payload of a tensor, and a problem where there are several."""
+    kinds = [kind for kind, runs in record.items() if kind != "segment" and any(run.length for run in runs)]
+    problem = None
+    if "segment" in record:
+        problem = TensorError("segmented_tensor", "It is one segment of a larger tensor.")
+    elif len(kinds) > 1:
+        problem = TensorError("payload_ambiguous", f"It has data in {' and '.join(sorted(kinds))}.")
+    elif kinds == ["raw"] and len(record["raw"]) > 1:
+        problem = TensorError("payload_ambiguous", "It has raw_data twice.")
+    if not kinds:
+        return Payload("none"), problem
+    return Payload(kinds[0], tuple(run for run in record[kinds[0]] if run.length)), problem
+
+
+class _Builder:
+    """Makes dataclasses from protobuf messages."""
+
+    def __init__(self, records: list[TensorRecord], source: Source, external: ExternalFiles, limits: Limits) -> None:
+        self._records = records
+        self._source = source
+        self._external = external
+        self._limits = limits
+        self._unknown_keys: dict[str, int] = {}
+
+    def diagnostics(self) -> list[Diagnostic]:
+        """Tell what was odd."""
+        return [
+            Diagnostic(
+                "external_data_unknown_key", "info", f"External data of {count:,} tensors have the unknown key {key!r}."
+            )
+            for key, count in list(self._unknown_keys.items())[:100]
+        ]
+
+    def graph(self, proto: Any) -> Graph:
+        """Convert a graph with all that it holds."""
+        shapes = {}
+        for info in proto.input:
+            kind = info.type.tensor_type
+            if kind.HasField("shape"):
+                shapes[info.name] = tuple(
+                    dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim
+                )
+        return Graph(
+            name=proto.name,
+            nodes=[self.node(node) for node in proto.node],
+            initializers=[self.tensor(tensor) for tensor in proto.initializer],
+            sparse_initializers=[self.sparse(tensor) for tensor in proto.sparse_initializer],
+            inputs=[info.name for info in proto.input],
+            outputs=[info.name for info in proto.output],
+            input_shapes=shapes,
+        )
+
+    def function(self, proto: Any) -> Function:
+        """Convert a local function."""
+        return Function(
+            domain=_domain(proto.domain),
+            name=proto.name,
+            overload=proto.overload,
+            inputs=list(proto.input),
+            outputs=list(proto.output),
+            attributes=list(proto.attribute),
+            attribute_defaults={attribute.name: self.attribute(attribute) for attribute in proto.attribute_proto},
+            nodes=[self.node(node) for node in proto.node],
+            opset_import=_opsets(proto.opset_import),
+        )
+
+    def node(self, proto: Any) -> Node:
+        """Convert a node."""
+        return Node(
+            proto.name,
+            proto.op_type,
+            _domain(proto.domain),
+            list(proto.input),
+            list(proto.output),
+            {attribute.name: self.attribute(attribute) for attribute in proto.attribute},
+            proto.overload,
+        )
+
+    def attribute(self, proto: Any) -> Attribute:
+        """Convert an attribute: the field that its type names, else the one that is set."""
+        name = _FIELD_BY_TYPE.get(proto.type)
+        if name is None:
+            name = next((field.name for field, _ in proto.ListFields() if field.name in _VALUE_FIELDS), "")
+        return Attribute(proto.name, self._value(proto, name), proto.ref_attr_name)
+
+    def _value(self, proto: Any, name: str) -> AttributeValue:
+        """Convert the value in one field."""
+        if name in {"i", "f"}:
+            value: AttributeValue = getattr(proto, name)
+            return value
+        if name == "s":
+            return _text(proto.s)
+        if name in {"ints", "floats"}:
+            return list(getattr(proto, name))
+        if name == "strings":
+            return [_text(item) for item in proto.strings]
+        if not name:
+            return None
+        convert: Callable[[Any], AttributeValue] = {"t": self.tensor, "g": self.graph}.get(name[0], self.sparse)
+        if name in {"tensors", "graphs", "sparse_tensors"}:
+            return [convert(item) for item in getattr(proto, name)]
+        return convert(getattr(proto, name)) if proto.HasField(name) else None
+
+    def sparse(self, proto: Any) -> SparseTensor:
+        """Convert a sparse tensor."""
+        values = self.tensor(proto.values)
+        return SparseTensor(values.name, values, self.tensor(proto.indices), tuple(proto.dims))
+
+    def tensor(self, proto: Any) -> StoredTensor:
+        """Convert a tensor, whose token leads to its payload."""
+        token = proto.doc_string
+        payload, problem = _payload_of(self._records[int(token)] if token else {})
+        file: ByteFile = self._source
+        identity = self._source.identity
+        if proto.data_location == _EXTERNAL:
+            if payload.kind != "none":
+                problem = TensorError("payload_ambiguous", f"It has data in {payload.kind} and in another file.")
+            else:
+                dtype = DTYPES.get(proto.data_type)
+                nbytes = stored_bytes(dtype, element_count(proto.dims)) if dtype else 0
+                entries = [(entry.key, entry.value) for entry in proto.external_data]
+                self._count_unknown(entries)
+                try:
+                    side, segment = self._external.resolve(entries, nbytes)
+                except TensorError as error:
+                    problem = error
+                else:
+                    file, identity = side, side.identity
+                    payload = Payload("external", (segment,))
+        return StoredTensor(
+            proto.name,
+            proto.data_type,
+            proto.dims,
+            payload,
+            file=file,
+            file_identity=identity,
+            problem=problem,
+            limits=self._limits,
+        )
+
+    def _count_unknown(self, entries: list[tuple[str, str]]) -> None:
+        """Count keys of external data that ONNX does not define."""
+        for key in {key for key, _ in entries} - KNOWN_KEYS:
+            self._unknown_keys[key] = self._unknown_keys.get(key, 0) + 1
+
+
+def _text(value: bytes) -> str:
+    """Decode the bytes of a string attribute; broken ones are shown with backslashes."""
+    return value.decode("utf-8", "backslashreplace")
+
+
+_EXTERNAL = 1
+_FIELD_BY_TYPE = {
+    1: "f",
+    2: "i",
+    3: "s",
+    4: "t",
+    5: "g",
+    6: "floats",
+    7: "ints",
+    8: "strings",
+    9: "tensors",
+    10: "graphs",
+    11: "sparse_tensor",
+    12: "sparse_tensors",
+}
+_VALUE_FIELDS = frozenset(_FIELD_BY_TYPE.values())

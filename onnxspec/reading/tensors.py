@@ -1,0 +1,400 @@
+"""One stored constant: its facts without touching the payload, its values on demand.
+
+Codes of the problems that a tensor may have
+    ``unsupported_dtype``, ``negative_dim``, ``rank_too_high``, ``dims_overflow``,
+    ``tensor_too_large``, ``payload_missing``, ``payload_ambiguous``, ``payload_field``,
+    ``payload_length``, ``payload_malformed``, ``segmented_tensor``, ``file_changed``,
+    ``out_of_memory``, and those of `onnxspec.reading.external`.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from onnxspec.errors import TensorError
+from onnxspec.limits import DEFAULT_LIMITS, Limits
+from onnxspec.reading._dtypes import DTYPES, DType, decode_float64, decode_native, dtype_of_array, encode
+from onnxspec.reading._payload import MAX_VARINT, ByteFile, MemoryReader, PayloadReader, Segment, reader_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Payload", "Segment", "StoredTensor", "element_count", "stored_bytes"]
+
+CHUNK = 2**20
+MAX_BYTES = 2**62
+
+_MEMORY = itertools.count()
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Where the bytes of one tensor are.
+
+    Attributes
+    ----------
+    kind : str
+        ``raw``, ``external``, ``memory``, ``none``, or the name of the typed
+        field (``float_data``, ``int32_data``, ...).
+    segments : tuple of Segment
+        Offset and length of each run of bytes, in order.
+    """
+
+    kind: str
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in the file, over all segments."""
+        return sum(segment.length for segment in self.segments)
+
+
+def stored_bytes(dtype: DType, size: int) -> int:
+    """Give the bytes that `size` elements take in ``raw_data``."""
+    return (size * dtype.bits + 7) // 8
+
+
+def element_count(dims: Sequence[int]) -> int:
+    """Give the elements of a tensor; 0 where a dim is negative."""
+    return 0 if min(dims, default=0) < 0 else math.prod(dims)
+
+
+def _guarded(function: Callable[..., _T]) -> Callable[..., _T]:
+    """Turn an allocation that fails into a problem of this tensor."""
+
+    @functools.wraps(function)
+    def call(self: StoredTensor, *args: Any, **kwargs: Any) -> _T:
+        if self.problem is not None:
+            raise TensorError(self.problem.code, self.problem.message)
+        try:
+            return function(self, *args, **kwargs)
+        except MemoryError:
+            raise TensorError("out_of_memory", f"Its {self.nbytes:,} stored bytes do not fit in memory.") from None
+
+    return call
+
+
+class StoredTensor:
+    """One stored constant of the file. Its payload is read only when asked for.
+
+    Parameters
+    ----------
+    name : str
+        As in the file, whole.
+    data_type : int
+        ``TensorProto.DataType`` as in the file, known or not.
+    dims : sequence of int
+        As in the file.
+    payload : Payload
+        Where the bytes are.
+    file : ByteFile, optional
+        The file they are in.
+    file_identity : tuple
+        What tells that file from every other.
+    problem : TensorError, optional
+        A problem that was found before.
+    limits : Limits
+        Caps on rank and stored bytes.
+
+    Attributes
+    ----------
+    dtype : str
+        ONNX element type in lower case (``float32``, ``bfloat16``, ``int4``, ...);
+        ``unknown`` where the number stands for none.
+    shape : tuple of int
+        The dims.
+    size : int
+        Elements; 0 where a dim is negative.
+    nbytes : int
+        Stored bytes that dims and dtype ask for.
+    problem : TensorError or None
+        Why the values cannot be read, as far as known without reading them.
+    location : tuple
+        Identity of the bytes: equal for tensors over one range of one file.
+    """
+
+    __slots__ = (
+        "_content_hash",
+        "_dtype",
+        "_file",
+        "_reader",
+        "data_type",
+        "dtype",
+        "location",
+        "name",
+        "nbytes",
+        "payload",
+        "problem",
+        "shape",
+        "size",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        data_type: int,
+        dims: Sequence[int],
+        payload: Payload,
+        *,
+        file: ByteFile | None = None,
+        file_identity: tuple[Any, ...] = (),
+        problem: TensorError | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        dtype = DTYPES.get(data_type)
+        self.name = name
+        self.data_type = data_type
+        self.dtype = dtype.name if dtype else "unknown"
+        self.shape = tuple(dims)
+        self.size = element_count(self.shape)
+        self.nbytes = stored_bytes(dtype, self.size) if dtype else 0
+        self.payload = payload
+        self._dtype = dtype
+        self._file = file
+        self._reader: PayloadReader | None = None
+        self._content_hash: str | None = None
+        if payload.segments:
+            self.location: tuple[Any, ...] = (*file_identity, payload.segments[0].offset, payload.nbytes)
+        else:
+            self.location = ("memory", next(_MEMORY))
+        self.problem = self._check_dims(limits) or problem or self._check_payload()
+
+    @classmethod
+    def from_array(cls, name: str, array: NDArray[Any]) -> StoredTensor:
+        """Make a tensor from an array in memory, which it keeps.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        array : ndarray
+            Of any dtype that ONNX and NumPy or ml_dtypes share.
+
+        Raises
+        ------
+        TensorError
+            ONNX has no such element type, or its values are no real numbers
+            (``unsupported_dtype``).
+        """
+        array = np.asarray(array)
+        dtype = dtype_of_array(array)
+        if dtype is None:
+            raise TensorError("unsupported_dtype", f"Arrays of dtype {array.dtype} cannot be read as real numbers.")
+        tensor = cls(name, dtype.code, array.shape, Payload("memory"))
+        tensor._reader = MemoryReader(encode(dtype, array))
+        return tensor
+
+    def __repr__(self) -> str:
+        return f"StoredTensor({self.name!r}, {self.dtype}, {self.shape}, {self.payload.kind})"
+
+    @_guarded
+    def load(self) -> NDArray[Any]:
+        """Read all values in their own dtype.
+
+        Returns
+        -------
+        ndarray of shape `shape`, C-contiguous
+            In NumPy's dtype of the element type, or ml_dtypes' one.
+
+        Raises
+        ------
+        TensorError
+            `problem`, or what reading brought to light.
+        """
+        dtype = self._known_dtype()
+        stored = np.empty(self.nbytes, dtype=np.uint8)
+        for start, part in self._parts(0, self.nbytes):
+            self._open_reader().read(start, stored[start : start + part])
+        self._check_unchanged()
+        return decode_native(dtype, stored, self.size).reshape(self.shape)
+
+    @_guarded
+    def load_float64(self) -> NDArray[np.float64]:
+        """Read all values as float64.
+
+        Never holds more than the result and one chunk of stored bytes.
+
+        Returns
+        -------
+        ndarray of float64, shape `shape`, C-contiguous
+
+        Raises
+        ------
+        TensorError
+            `problem`, or what reading brought to light.
+        """
+        out = np.empty(self.size, dtype=np.float64)
+        self._read_elements(0, out)
+        return out.reshape(self.shape)
+
+    @_guarded
+    def read_rows(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Read rows ``start:stop`` of the first axis as float64.
+
+        Parameters
+        ----------
+        start, stop : int
+            ``0 <= start <= stop <= shape[0]``.
+
+        Returns
+        -------
+        ndarray of float64, shape ``(stop - start, *shape[1:])``, C-contiguous
+
+        Raises
+        ------
+        IndexError
+            The tensor has no such rows.
+        TensorError
+            `problem`, or what reading brought to light.
+        """
+        if not self.shape or not 0 <= start <= stop <= self.shape[0]:
+            raise IndexError(f"rows {start}:{stop} of a tensor of shape {self.shape}")
+        row = math.prod(self.shape[1:])
+        out = np.empty((stop - start) * row, dtype=np.float64)
+        self._read_elements(start * row, out)
+        return out.reshape(stop - start, *self.shape[1:])
+
+    @_guarded
+    def content_hash(self) -> str:
+        """Hash dtype, shape and stored little-endian bytes.
+
+        The same for one content, however it is stored (raw_data, a typed field,
+        external data, memory).
+
+        Returns
+        -------
+        str
+            ``"sha256:"`` and 64 hexadecimal digits.
+
+        Raises
+        ------
+        TensorError
+            `problem`, or what reading brought to light.
+        """
+        if self._content_hash is None:
+            self._content_hash = self._compute_hash()
+        return self._content_hash
+
+    def _compute_hash(self) -> str:
+        """Hash the content chunk by chunk."""
+        dtype = self._known_dtype()
+        digest = hashlib.sha256(f"{self.dtype}{list(self.shape)}\n".encode())
+        for _, chunk in self._chunks(0, self.nbytes):
+            if dtype.name == "bool":
+                np.not_equal(chunk, 0, out=chunk.view(np.bool_))
+            digest.update(chunk.data)
+        self._check_unchanged()
+        return f"sha256:{digest.hexdigest()}"
+
+    def _read_elements(self, first: int, out: NDArray[np.float64]) -> None:
+        """Fill `out` with the elements from `first` on."""
+        dtype = self._known_dtype()
+        begin = first * dtype.bits // 8
+        end = stored_bytes(dtype, first + out.size)
+        done = 0
+        for start, chunk in self._chunks(begin, end):
+            lead = first + done - start * 8 // dtype.bits
+            count = min(chunk.size * 8 // dtype.bits - lead, out.size - done)
+            decode_float64(dtype, chunk, lead, out[done : done + count])
+            done += count
+        self._check_unchanged()
+
+    def _parts(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        """Cut a range of stored bytes into chunks: start and length of each."""
+        for start in range(begin, end, CHUNK):
+            yield start, min(CHUNK, end - start)
+
+    def _chunks(self, begin: int, end: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Read a range of stored bytes chunk by chunk; unused bits of the last byte are 0."""
+        dtype = self._known_dtype()
+        reader = self._open_reader()
+        unused = self.nbytes * 8 - self.size * dtype.bits
+        buffer = np.empty(min(CHUNK, end - begin), dtype=np.uint8)
+        for start, length in self._parts(begin, end):
+            chunk = buffer[:length]
+            reader.read(start, chunk)
+            if unused and start + length == self.nbytes:
+                chunk[-1] &= np.uint8(0xFF >> unused)
+            yield start, chunk
+
+    def _open_reader(self) -> PayloadReader:
+        """Give the reader of the payload."""
+        if self._reader is None:
+            dtype = self._known_dtype()
+            if self._file is None:
+                return MemoryReader(np.empty(0, dtype=np.uint8))
+            width = max(dtype.bits // 8, 1)
+            reader: PayloadReader = reader_for(
+                self.payload.kind, self._file, self.payload.segments, width, -(-self.nbytes // width)
+            )
+            self._reader = reader
+        return self._reader
+
+    def _check_unchanged(self) -> None:
+        """Refuse what was read from a file that changed meanwhile."""
+        if self._file is not None and not self._file.unchanged():
+            raise TensorError("file_changed", "The file changed while it was read; analyse it when it is complete.")
+
+    def _known_dtype(self) -> DType:
+        """Give the element type of a tensor without problems."""
+        if self._dtype is None:
+            raise TensorError("unsupported_dtype", f"Its element type {self.data_type} is unknown.")
+        return self._dtype
+
+    def _check_dims(self, limits: Limits) -> TensorError | None:
+        """Find what is wrong with element type and dims."""
+        if self._dtype is None:
+            return TensorError("unsupported_dtype", f"Its element type {self.data_type} is unknown.")
+        if not self._dtype.supported:
+            return TensorError("unsupported_dtype", f"Values of type {self.dtype} cannot be read as real numbers.")
+        if len(self.shape) > limits.rank:
+            return TensorError("rank_too_high", f"It has {len(self.shape)} dims; at most {limits.rank} are accepted.")
+        if min(self.shape, default=0) < 0:
+            return TensorError("negative_dim", f"It has a negative dim: {list(self.shape)}.")
+        extent = math.prod(dim for dim in self.shape if dim)
+        if stored_bytes(self._dtype, extent) > MAX_BYTES or extent * 8 > MAX_BYTES:
+            return TensorError("dims_overflow", f"Its dims {list(self.shape)} ask for more than a computer can hold.")
+        if self.nbytes > limits.tensor_bytes:
+            sizes = f"{self.nbytes:,} stored bytes; at most {limits.tensor_bytes:,} are accepted"
+            return TensorError("tensor_too_large", f"Its dims {list(self.shape)} ask for {sizes}.")
+        return None
+
+    def _check_payload(self) -> TensorError | None:
+        """Find what is wrong with the payload's place and length."""
+        kind = self.payload.kind
+        if kind == "memory" or (kind == "none" and self.size == 0):
+            return None
+        if kind == "none":
+            return TensorError("payload_missing", f"It has no data; its dims ask for {self.nbytes:,} bytes.")
+        dtype = self._known_dtype()
+        if kind not in {"raw", "external", dtype.field}:
+            return TensorError("payload_field", f"Its data are in {kind}, where {self.dtype} cannot be.")
+        if kind in {"int32_data", "int64_data", "uint64_data"}:
+            return self._check_varints(-(-self.nbytes // max(dtype.bits // 8, 1)))
+        width = dtype.bits // 8
+        given = sum(s.length // (width + 1) * width if s.tagged else s.length for s in self.payload.segments)
+        ragged = any(s.tagged and s.length % (width + 1) for s in self.payload.segments)
+        if given != self.nbytes or ragged:
+            return TensorError(
+                "payload_length", f"It has {given:,} bytes of data; its dims ask for {self.nbytes:,} bytes."
+            )
+        return None
+
+    def _check_varints(self, count: int) -> TensorError | None:
+        """Check the length of varints against the fewest and most bytes they can take."""
+        if not count <= self.payload.nbytes <= 2 * MAX_VARINT * count:
+            return TensorError(
+                "payload_length", f"It has {self.payload.nbytes:,} bytes of data for {count:,} numbers of its dims."
+            )
+        return None

@@ -1,0 +1,352 @@
+"""A bounded walk over the protobuf wire format of an ONNX file.
+
+The walk reads the file through a window, checks every length against the end of
+its message before anything is allocated, and copies what protobuf must parse to a
+skeleton: the same message without payloads, documentation and unknown fields.
+Every tensor in the skeleton carries a token (the number of its `TensorRecord`, in
+``doc_string``, which is never copied), so no file can imitate one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from onnxspec.errors import LimitError, MalformedModelError, TensorError
+from onnxspec.reading._payload import Segment
+from onnxspec.reading._schema import (
+    BLOB,
+    CHILD,
+    DATA,
+    DROP,
+    ELEMENT,
+    KEEP,
+    MODEL,
+    NODE,
+    NOTE,
+    ONCE,
+    PACKED,
+    TENSOR,
+    TEXT,
+    Schema,
+)
+
+if TYPE_CHECKING:
+    from onnxspec.limits import Limits
+    from onnxspec.reading.source import Source
+
+__all__ = ["Skeleton", "TensorRecord", "WireError", "walk"]
+
+WINDOW = 2**18
+HEADER = 32  # bytes that surely hold one tag with a length or number
+SHORT = 64  # lists of fewer bytes are copied with their neighbours
+LEFT_OUT = 2**18  # attribute values of more bytes stay out of the skeleton
+MESSAGE_COST = 96  # bytes that protobuf needs for a message, however small
+TOKEN_TAG = 12 << 3 | 2
+
+TensorRecord = dict[str, list[Segment]]  # field -> where its bytes are
+
+
+class WireError(MalformedModelError):
+    """The wire format is broken.
+
+    `early` says that the file ends before it should; `known` counts the fields
+    of an ONNX model that came before.
+    """
+
+    def __init__(self, message: str, *, early: bool = False, known: int = 0) -> None:
+        super().__init__(message)
+        self.early = early
+        self.known = known
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """What the walk found.
+
+    Attributes
+    ----------
+    data : bytes
+        A ``ModelProto`` without payloads.
+    tensors : list of TensorRecord
+        Where the payloads are, by token.
+    notes : Counter of str
+        What was left out, and how often.
+    """
+
+    data: bytes
+    tensors: list[TensorRecord]
+    notes: Counter[str]
+
+
+def walk(source: Source, limits: Limits) -> Skeleton:
+    """Walk over the whole file once.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    limits : Limits
+        `depth`, `fields`, `nodes`, `tensors` and `skeleton_bytes` count.
+
+    Raises
+    ------
+    WireError
+        The file is no protobuf message, or a length in it lies, or it ends early.
+    LimitError
+        It is over a limit.
+    """
+    try:
+        return _Walk(source, limits).run()
+    except TensorError as error:
+        raise MalformedModelError(error.message) from None
+
+
+def _varint(buffer: bytes, i: int) -> tuple[int, int]:
+    """Read one number; give it and where it ends."""
+    value = shift = 0
+    while True:
+        byte = buffer[i]
+        i += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, i
+        shift += 7
+        if shift >= 70:
+            raise WireError("A number in the file is longer than ten bytes.")
+
+
+def _encode(value: int) -> bytes:
+    """Write one number."""
+    if value < 0x80:
+        return bytes((value,))
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+class _Walk:
+    """One walk; the loop's own state is in local variables."""
+
+    def __init__(self, source: Source, limits: Limits) -> None:
+        self.source = source
+        self.limits = limits
+        self.notes: Counter[str] = Counter()
+        self.tensors: list[TensorRecord] = []
+        self.nodes = 0
+        self.known = 0
+        self.cost = 0
+
+    def run(self) -> Skeleton:  # noqa: C901, PLR0912, PLR0915
+        """Walk iteratively. One loop without calls on its common paths: it sees millions of fields.
+
+        All positions are absolute; ``buffer`` holds the file from ``base`` to ``top``.
+        ``mark`` is where the stretch of fields begins that is to be copied as it is.
+        """
+        size = self.source.size
+        max_fields = self.limits.fields
+        stack: list[tuple[Schema, int, bytearray, int, int]] = []
+        schema, end, out, seen = MODEL, size, bytearray(), 0
+        buffer, base, top = b"", 0, 0
+        safe = -1
+        position = mark = fields = 0
+        try:
+            while True:
+                if position == end:
+                    if mark < end:
+                        out += buffer[mark - base : end - base]
+                        self.cost += end - mark
+                    if not stack:
+                        break
+                    body = self._close(schema, out)
+                    schema, end, out, seen, tag = stack.pop()
+                    out += _encode(tag)
+                    out += _encode(len(body))
+                    out += body
+                    mark = position
+                    continue
+                if position > safe:
+                    if mark < position:
+                        out += buffer[mark - base : position - base]
+                        self.cost += position - mark
+                        mark = position
+                    buffer, base, top, safe = self._refill(position)
+                start = position
+                i = start - base
+                tag = buffer[i]
+                i += 1
+                if tag >= 0x80:
+                    tag, i = _varint(buffer, i - 1)
+                wire = tag & 7
+                if wire == 2:
+                    length = buffer[i]
+                    i += 1
+                    if length >= 0x80:
+                        length, i = _varint(buffer, i - 1)
+                    position = base + i + length
+                elif wire == 0:
+                    j = i
+                    while buffer[i] >= 0x80:
+                        i += 1
+                    i += 1
+                    if i - j > 10:
+                        raise WireError("A number in the file is longer than ten bytes.")
+                    position = base + i
+                elif wire == 5:
+                    position = base + i + 4
+                elif wire == 1:
+                    position = base + i + 8
+                else:
+                    raise WireError(f"At byte {start:,} stands a group or no field at all.")
+                if position > end or tag < 8:
+                    raise self._lying(start, position, tag)
+                fields += 1
+                if fields > max_fields:
+                    raise LimitError(f"It has more than {max_fields:,} protobuf fields.")
+                entry = schema.get(tag)
+                if entry is None:
+                    if mark < start:
+                        out += buffer[mark - base : start - base]
+                        self.cost += start - mark
+                    mark = position
+                    self.notes["unknown_fields"] += 1
+                    continue
+                action, argument = entry
+                if not stack:
+                    self.known += 1
+                if action <= BLOB and position <= top:
+                    if action == KEEP:
+                        continue
+                    if action == TEXT:
+                        if buffer[i : i + length].isascii() or _is_utf8(buffer[i : i + length]):
+                            continue
+                    elif length <= SHORT:
+                        self.cost += 8 * length
+                        continue
+                if mark < start:
+                    out += buffer[mark - base : start - base]
+                    self.cost += start - mark
+                mark = position
+                if action in {CHILD, ONCE}:
+                    if action == ONCE:
+                        seen = self._check_once(seen, tag)
+                    stack.append((schema, end, out, seen, tag))
+                    self._enter(argument, len(stack))
+                    schema, end, out, seen = argument, position, bytearray(), 0
+                    position = mark = base + i
+                elif action in {DATA, ELEMENT}:
+                    self._note_payload(argument, action == ELEMENT, start, base + i, position)
+                elif action == NOTE:
+                    self._note(argument, schema, start)
+                elif action != DROP:
+                    out += self._copy(entry, tag, base + i, length)
+        except IndexError:
+            raise WireError("The file ends in the middle of a field.", early=True, known=self.known) from None
+        except WireError as error:
+            error.known = self.known
+            raise
+        self._check_cost()
+        return Skeleton(bytes(out), self.tensors, self.notes)
+
+    def _refill(self, position: int) -> tuple[bytes, int, int, int]:
+        """Read the window from a position on: its bytes, start, end, and last safe place for a header."""
+        self._check_cost()
+        size = self.source.size
+        top = min(position + WINDOW, size)
+        buffer = self.source.pread(position, top - position)
+        return buffer, position, top, top - HEADER if top < size else size
+
+    def _lying(self, start: int, position: int, tag: int) -> WireError:
+        """Say what is wrong with a field that does not fit into its message."""
+        if tag < 8:
+            return WireError(f"At byte {start:,} stands field number 0.")
+        if position > self.source.size:
+            missing = f"a field at byte {start:,} needs {position:,} bytes, the file has {self.source.size:,}"
+            return WireError(f"The file ends early: {missing}.", early=True)
+        return WireError(f"A field at byte {start:,} is longer than the message that holds it.")
+
+    def _check_once(self, seen: int, tag: int) -> int:
+        """Refuse a message that a parser would merge with an earlier one."""
+        bit = 1 << (tag >> 3)
+        if seen & bit:
+            raise WireError(f"Field {tag >> 3} stands twice in one message, where it may stand once.")
+        return seen | bit
+
+    def _enter(self, schema: Schema, depth: int) -> None:
+        """Count a message that begins."""
+        if depth > self.limits.depth:
+            raise LimitError(f"Its messages are nested more than {self.limits.depth} deep.")
+        if schema is NODE:
+            self.nodes += 1
+            if self.nodes > self.limits.nodes:
+                raise LimitError(f"It has more than {self.limits.nodes:,} nodes.")
+        elif schema is TENSOR:
+            if len(self.tensors) >= self.limits.tensors:
+                raise LimitError(f"It has more than {self.limits.tensors:,} tensors.")
+            self.tensors.append({})
+
+    def _close(self, schema: Schema, out: bytearray) -> bytearray:
+        """Finish a message: give a tensor its token."""
+        self.cost += MESSAGE_COST
+        if schema is TENSOR:
+            token = str(len(self.tensors) - 1).encode()
+            out.append(TOKEN_TAG)
+            out.append(len(token))
+            out += token
+        return out
+
+    def _check_cost(self) -> None:
+        """Refuse a skeleton over its limit."""
+        limit = self.limits.skeleton_bytes
+        if self.cost > limit:
+            raise LimitError(f"Its graph without the weights needs more than {limit:,} bytes.")
+
+    def _note_payload(self, name: str, element: bool, start: int, body: int, end: int) -> None:
+        """Note where payload bytes of the current tensor are."""
+        segments = self.tensors[-1].setdefault(name, [])
+        if not element:
+            segments.append(Segment(body, end - body))
+            return
+        if body - start != 1:
+            raise WireError(f"At byte {start:,} stands a tag that is longer than it need be.")
+        if segments and segments[-1].tagged and segments[-1].offset + segments[-1].length == start:
+            segments[-1] = Segment(segments[-1].offset, end - segments[-1].offset, tagged=True)
+        else:
+            segments.append(Segment(start, end - start, tagged=True))
+            self.cost += MESSAGE_COST
+
+    def _note(self, name: str, schema: Schema, start: int) -> None:
+        """Note that a field is there which is not read."""
+        if schema is TENSOR:
+            self.tensors[-1].setdefault(name, []).append(Segment(start, 0))
+            self.tensors[-1][name][1:] = []
+        else:
+            self.notes[name] += 1
+
+    def _copy(self, entry: tuple[int, Any], tag: int, body: int, length: int) -> bytes:
+        """Give a long or special field as the skeleton gets it: whole, or not at all."""
+        action, name = entry
+        if action in {PACKED, BLOB} and length > LEFT_OUT:
+            self.notes[f"left_out:{name}"] += 1
+            return b""
+        self.cost += length * (8 if action == PACKED else 1)
+        self._check_cost()
+        data = self.source.pread(body, length)
+        if action == TEXT and not _is_utf8(data):
+            data = data.decode("utf-8", "backslashreplace").encode()
+            self.notes["invalid_utf8"] += 1
+            self.cost += len(data) - length
+        return _encode(tag) + _encode(len(data)) + data
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Say whether bytes are valid UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,246 @@
+"""A table for the terminal: coverage, one line a layer, the summary, and what was skipped."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+from typing import IO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from onnxspec.results import Coverage, Layer, Report
+
+__all__ = ["print_reports", "render"]
+
+WIDTH = 80
+MAX_SKIPS = 20
+
+
+def render(reports: Sequence[Report]) -> str:
+    """Give the reports as plain text of 80 columns."""
+    out = io.StringIO()
+    print_reports(reports, out, width=WIDTH, color=False)
+    return out.getvalue()
+
+
+def print_reports(reports: Sequence[Report], file: IO[str], *, width: int | None = None, color: bool = True) -> None:
+    """Print reports to a terminal or file.
+
+    Parameters
+    ----------
+    reports : sequence of Report
+        What to print.
+    file : text file
+        Where to.
+    width : int, optional
+        Columns; by default the terminal's.
+    color : bool
+        Whether colours may be used where `file` is a terminal.
+    """
+    console = Console(file=file, width=width, no_color=not color, highlight=False, soft_wrap=False, emoji=False)
+    for position, report in enumerate(reports):
+        if position:
+            console.print()
+        _print(console, report)
+
+
+def _print(console: Console, report: Report) -> None:
+    model = report.model
+    opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in model.opset_import.items())
+    facts = " · ".join(part for part in (_bytes(model.bytes), opsets, model.producer) if part)
+    console.print(Text(model.path, style="bold"), overflow="fold")
+    console.print(Text(facts), overflow="fold")
+    for line in coverage_lines(report):
+        console.print(Text(line), overflow="fold")
+    console.print()
+    if report.settings:
+        console.print(_layer_table(report.layers, console.width))
+        _print_summary(console, report)
+    else:
+        console.print(_weight_table(report.layers, console.width))
+    _print_notes(console, report)
+
+
+def coverage_lines(report: Report) -> list[str]:
+    """Say in words how much of the file was looked at."""
+    coverage = report.coverage
+    computed = bool(report.settings)
+    waiting = coverage.by_reason.get("not_computed", 0)
+    done = coverage.slots_analyzed if computed else waiting
+    word = "analysed" if computed else "readable"
+    lines = []
+    if not coverage.slots:
+        lines.append("Coverage: the file holds no weight matrix of 64 elements or more")
+    else:
+        lines.append(f"Coverage: {done} of {coverage.slots} weight slots {word}{_share(done, coverage.slots)}")
+    skipped = coverage.slots_skipped - (0 if computed else waiting)
+    if skipped or coverage.slots_failed:
+        lines[-1] += f", {skipped} skipped, {coverage.slots_failed} failed"
+    reasons = {reason: n for reason, n in coverage.by_reason.items() if reason != "not_computed"}
+    if reasons:
+        lines.append("  by reason: " + ", ".join(f"{reason} {count}" for reason, count in reasons.items()))
+    if coverage.unsupported_ops:
+        lines.append("  unsupported: " + ", ".join(f"{op} {n}" for op, n in coverage.unsupported_ops.items()))
+    lines.append(_parameters(coverage, computed=computed))
+    return lines
+
+
+def _parameters(coverage: Coverage, *, computed: bool) -> str:
+    done = coverage.parameters_analyzed if computed else coverage.parameters_by_reason.get("not_computed", 0)
+    line = (
+        f"  parameters: {done:,} of {coverage.parameters_total:,} {'analysed' if computed else 'in weights'}"
+        f"{_share(done, coverage.parameters_total)}"
+    )
+    rest = {reason: n for reason, n in coverage.parameters_by_reason.items() if reason != "not_computed"}
+    if rest:
+        line += "; " + ", ".join(f"{reason} {count:,}" for reason, count in rest.items())
+    return line
+
+
+def _share(part: int, whole: int) -> str:
+    return f" ({100 * part / whole:.1f} %)" if whole else ""
+
+
+def _layer_table(layers: Sequence[Layer], width: int) -> Table:
+    """One line a layer: shape, alpha with its error, the tail, and what there is to say."""
+    table = _table("layer", "role", "N x M", "alpha", "D", "tail", "stable", "log|W|", "note")
+    names = _name_width(layers, width, others=67)
+    for layer in layers:
+        style = "red" if layer.status == "failed" else "dim" if layer.status == "skipped" else ""
+        table.add_row(
+            Text(_shorten(layer.name, names)),
+            Text(_shorten(layer.role, 10)),
+            Text(_shape(layer)),
+            Text(_with_error(layer.alpha, layer.alpha_stderr)),
+            Text(_number(layer.D, 3)),
+            Text("" if layer.n_tail is None else str(layer.n_tail)),
+            Text(_number(layer.stable_rank, 1)),
+            Text(_number(layer.log_norm, 2)),
+            Text(_note(layer)),
+            style=style,
+        )
+    return table
+
+
+def _weight_table(layers: Sequence[Layer], width: int) -> Table:
+    """One line a weight: what it is, how it is stored, and how it arrives."""
+    table = _table("weight", "role", "operator", "shape", "dtype", "arrives by")
+    names = _name_width(layers, width, others=62)
+    for layer in layers:
+        arrives = " > ".join(layer.chain[-3:]) if layer.chain else "stored"
+        note = arrives if layer.status != "failed" else f"failed: {layer.reason}"
+        table.add_row(
+            Text(_shorten(layer.name, names)),
+            Text(_shorten(layer.role, 10)),
+            Text(_shorten(layer.op_type, 12)),
+            Text("x".join(map(str, layer.shape))),
+            Text(layer.dtype),
+            Text(_shorten(note, 18)),
+            style="red" if layer.status == "failed" else "",
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
+    numeric = {"alpha", "D", "tail", "stable", "log|W|"}
+    for name in columns:
+        table.add_column(name, justify="right" if name in numeric else "left", no_wrap=True)
+    return table
+
+
+def _name_width(layers: Sequence[Layer], width: int, others: int) -> int:
+    longest = max((len(layer.name) for layer in layers), default=5)
+    return max(12, min(longest, width - others))
+
+
+def _shorten(name: str, width: int) -> str:
+    """Cut a name in its middle: both the module and the leaf matter."""
+    if len(name) <= width:
+        return name
+    head = (width - 1) // 3
+    return f"{name[:head]}…{name[len(name) - (width - 1 - head) :]}"
+
+
+def _shape(layer: Layer) -> str:
+    if layer.N is None or layer.M is None:
+        return "x".join(map(str, layer.shape))
+    times = f" *{layer.num_matrices}" if (layer.num_matrices or 1) > 1 else ""
+    return f"{layer.N}x{layer.M}{times}"
+
+
+def _with_error(value: float | None, error: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if error is None else f"{value:.2f}±{error:.2f}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _note(layer: Layer) -> str:
+    parts = [layer.reason] if layer.reason else []
+    if layer.status == "ok" and not layer.averaged:
+        parts.append("not averaged")
+    return ", ".join(parts)
+
+
+def _print_summary(console: Console, report: Report) -> None:
+    summary = report.summary
+    console.print()
+    console.print(
+        Text(
+            f"Summary of {summary.layers} layers: {summary.layers_averaged} averaged, "
+            f"{summary.layers_fitted} with a power-law fit"
+        )
+    )
+    pairs = (
+        ("alpha mean", summary.alpha_mean),
+        ("alpha median", summary.alpha_median),
+        ("alpha_weighted mean", summary.alpha_weighted_mean),
+        ("alpha_hat mean", summary.alpha_hat_mean),
+        ("alpha_hat sum", summary.alpha_hat_sum),
+        ("log_norm mean", summary.log_norm_mean),
+        ("log_spectral_norm mean", summary.log_spectral_norm_mean),
+        ("log_alpha_norm mean", summary.log_alpha_norm_mean),
+        ("stable_rank mean", summary.stable_rank_mean),
+    )
+    cells = [f"{name} {'-' if value is None else format(value, '.3f')}" for name, value in pairs]
+    for start in range(0, len(cells), 3):
+        console.print(Text("  " + "   ".join(cells[start : start + 3])))
+
+
+def _print_notes(console: Console, report: Report) -> None:
+    """List what was skipped and why, and the diagnostics."""
+    skips = [skip for skip in report.skipped if skip.reason != "not_computed"]
+    if skips:
+        console.print()
+        console.print(Text("Skipped or failed slots"))
+        for skip in skips[:MAX_SKIPS]:
+            detail = f" ({skip.detail})" if skip.detail else ""
+            console.print(Text(f"  {_shorten(skip.slot, 60)}: {skip.reason}{detail}"), overflow="fold")
+        if len(skips) > MAX_SKIPS:
+            rest = Counter(skip.reason for skip in skips[MAX_SKIPS:])
+            console.print(Text(f"  and {', '.join(f'{n} more: {reason}' for reason, n in sorted(rest.items()))}"))
+    others = [d for d in report.diagnostics if d.subject is None or d.subject not in {x.name for x in report.layers}]
+    if others:
+        console.print()
+        console.print(Text("Diagnostics"))
+        for diagnostic in others[:MAX_SKIPS]:
+            subject = f" [{_shorten(diagnostic.subject, 40)}]" if diagnostic.subject else ""
+            console.print(Text(f"  {diagnostic.severity}: {diagnostic.code}: {diagnostic.message}{subject}"))
+        if len(others) > MAX_SKIPS:
+            console.print(Text(f"  and {len(others) - MAX_SKIPS} more"))
+
+
+def _bytes(count: int) -> str:
+    size, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

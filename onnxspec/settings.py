@@ -1,0 +1,82 @@
+"""The numerical choices of one analysis, their canonical form and hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+from onnxspec.errors import UsageError
+
+__all__ = ["Compat", "ConvMode", "Effort", "KSMode", "Settings"]
+
+Effort = Literal["fast", "standard", "full"]
+ConvMode = Literal["pooled", "slices", "unfold"]
+KSMode = Literal["grid", "two_sided", "seed2018"]
+Compat = Literal["weightwatcher"]
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "effort": get_args(Effort),
+    "conv": get_args(ConvMode),
+    "ks": get_args(KSMode),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every choice that changes a number of the report.
+
+    What only changes how the numbers are computed (jobs, limits, progress) is
+    not part of it, so two runs with equal settings give equal results.
+
+    Attributes
+    ----------
+    effort : {"fast", "standard", "full"}
+        Which computations are made.
+    conv : {"pooled", "slices", "unfold"}
+        Which matrices of a convolution give its ESD, alpha and norms.
+    ks : {"grid", "two_sided", "seed2018"}
+        Form of the Kolmogorov-Smirnov distance in the choice of xmin.
+    min_evals : int
+        Fewest eigenvalues for a power-law fit; below, the reason is ``too_small``.
+    min_tail : int or None
+        Fewest eigenvalues in a tail; ``None`` is ``max(10, 0.02 * eigenvalues)``.
+    exact : bool
+        Singular values by SVD instead of the eigenvalues of the Gram matrix.
+    spectra : bool
+        Keep all eigenvalues in the report.
+    """
+
+    effort: Effort = "standard"
+    conv: ConvMode = "pooled"
+    ks: KSMode = "grid"
+    min_evals: int = 50
+    min_tail: int | None = None
+    exact: bool = False
+    spectra: bool = False
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise UsageError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
+        if self.min_evals < 2:
+            raise UsageError(f"min_evals is {self.min_evals}; it must be at least 2.")
+        if self.min_tail is not None and self.min_tail < 2:
+            raise UsageError(f"min_tail is {self.min_tail}; it must be at least 2.")
+
+    def canonical(self) -> dict[str, object]:
+        """Give the settings as a plain dictionary in a fixed order."""
+        return asdict(self)
+
+    def digest(self) -> str:
+        """Give the SHA-256 of the canonical form, in hexadecimal."""
+        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def tail_floor(self, num_evals: int) -> int:
+        """Give the fewest eigenvalues that a tail may have among `num_evals`."""
+        if self.min_tail is not None:
+            return self.min_tail
+        return max(10, -(-num_evals // 50))

@@ -1,0 +1,123 @@
+"""The import rules of the house: one direction, and heavy libraries only where they are used."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "onnxspec"
+LEVELS = (
+    {"errors", "limits", "settings", "results", "_codec"},
+    {"_jit", "laws", "reading"},
+    {"graph", "spectra", "fits"},
+    {"diagnosis", "facts", "summary", "weightwatcher", "comparing", "plots"},
+    {"layer"},
+    {"engine", "store", "distributed"},
+    {"cli"},
+)
+LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
+ONLY_LEVEL_0 = {"policy", "report"}
+LIBRARIES = {
+    "onnx": {"reading/proto.py"},
+    "numba": {"_jit.py"},
+    "typer": {"cli/"},
+    "rich": {"cli/", "report/table.py"},
+    "matplotlib": {"plots.py"},
+    "jinja2": {"report/html.py"},
+    "onnxruntime": {"graph/runtime.py", "graph/runtime_child.py"},
+    "powerlaw": {"fits/cross_check.py"},
+    "pandas": {"results.py"},
+    "polars": {"results.py"},
+}
+INSIDE_FUNCTIONS = {"onnx", "onnxruntime", "powerlaw", "matplotlib", "jinja2", "pandas", "polars", "scipy", "ml_dtypes"}
+MAX_LINES = 500
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """Give every imported module, and whether the import runs when the module is loaded."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = []
+
+    def visit(node: ast.AST, at_load: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                found.extend((alias.name, at_load) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom) and child.module:
+                found.append((child.module, at_load))
+                if child.module == "onnxspec":
+                    found.extend((f"onnxspec.{alias.name}", at_load) for alias in child.names if alias.name in LEVEL)
+            type_checking = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+            inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            visit(child, at_load and not type_checking and not inside)
+
+    visit(tree, True)
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path: Path) -> None:
+    here = room(path)
+    if here in ("__init__", "__main__"):
+        return
+    assert here in LEVEL or here in ONLY_LEVEL_0, f"{here} has no level yet: enter it in LEVELS"
+    for name, _ in imports(path):
+        if not name.startswith("onnxspec."):
+            continue
+        there = name.split(".")[1]
+        if there == here:
+            continue
+        if here in ONLY_LEVEL_0:
+            assert LEVEL.get(there) == 0, f"{path.name} sees {name}; {here} may see level 0 alone"
+        elif there in ONLY_LEVEL_0:
+            assert here == "cli", f"{path.name} imports {name}"
+        else:
+            assert LEVEL[there] < LEVEL[here] or (LEVEL[there] == LEVEL[here] == 0), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_heavy_libraries_stay_where_they_belong(path: Path) -> None:
+    relative = path.relative_to(PACKAGE).as_posix()
+    for name, at_load in imports(path):
+        library = name.split(".")[0]
+        if library in LIBRARIES:
+            allowed = any(relative == place or relative.startswith(place) for place in LIBRARIES[library])
+            assert allowed, f"{relative} imports {library}"
+        if library in INSIDE_FUNCTIONS:
+            assert not at_load, f"{relative} imports {library} when it is loaded; import it where it is used"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_are_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = {"onnx", "numba", "scipy", "matplotlib", "onnxruntime", "numpy", "rich", "typer"}
+    assert not loaded_after("import onnxspec") & heavy
+
+
+def test_inspect_loads_no_numerics() -> None:
+    assert not loaded_after("from onnxspec.engine import inspect") & {"numba", "scipy", "matplotlib", "onnxruntime"}
+
+
+def test_a_saved_report_needs_no_model_libraries() -> None:
+    statement = "from onnxspec import Report\nimport onnxspec.report.json, onnxspec.report.csv"
+    assert not loaded_after(statement) & {"onnx", "numba", "scipy", "numpy", "onnxruntime", "matplotlib"}

@@ -1,0 +1,48 @@
+"""Build the wheel and let it do the main job in an empty environment, away from the checkout."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        subprocess.run(
+            [sys.executable, "-m", "build", "--wheel", "--outdir", str(work), str(ROOT)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        (wheel,) = work.glob("*.whl")
+        venv.create(work / "env", with_pip=True)
+        python = work / "env" / "bin" / "python"
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True)
+        model = work / "lenet5.onnx"
+        model.write_bytes((ROOT / "fixtures/models/lenet5.onnx").read_bytes())
+        command = [work / "env" / "bin" / "onnxspec", "analyze", "lenet5.onnx", "-f", "json"]
+        done = subprocess.run(command, cwd=work, check=True, capture_output=True, text=True)
+        report = json.loads(done.stdout)
+        coverage = report["coverage"]
+        if not coverage["slots"] or coverage["slots_analyzed"] != coverage["slots"]:
+            sys.exit(f"the wheel analysed {coverage['slots_analyzed']} of {coverage['slots']} slots")
+        where = subprocess.run(
+            [python, "-c", "import onnxspec; print(onnxspec.__file__)"],
+            cwd=work,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        if str(ROOT) in where:
+            sys.exit(f"the checkout was used instead of the wheel: {where}")
+        print(f"{wheel.name}: {coverage['slots_analyzed']} of {coverage['slots']} slots analysed")
+
+
+if __name__ == "__main__":
+    main()

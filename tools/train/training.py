@@ -1,0 +1,214 @@
+"""What the training scripts share: data, initialisation, the loop, export to ONNX and provenance."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx  # noqa: TID251
+import torch
+
+Array = npt.NDArray[np.float32]
+Init = Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+OPSET = 18
+EXPORTER = "torch.onnx.export(dynamo=True, external_data=False), source-file stack traces removed"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One network with everything that decides its weights."""
+
+    name: str
+    build: Callable[[], Any]
+    optimizer: Callable[[Any], Any]
+    loss: Callable[[Any, Any], Any]
+    weight_init: Init
+    bias_init: float
+    standardize: bool
+    batch: int
+    epochs: int
+    decay: float
+    text: str
+    """The recipe in words, for the provenance note."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images as float32 [n, 1, 28, 28] and labels as int64, with the hash of their file."""
+
+    train_x: Any
+    train_y: Any
+    test_x: Any
+    test_y: Any
+    sha256: str
+
+
+def load_data(path: Path, standardize: bool) -> Data:
+    """Read MNIST from an npz file with the keys train_x, train_y, test_x and test_y."""
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    with np.load(path, allow_pickle=False) as arrays:
+        tensors = {}
+        for part in ("train", "test"):
+            images = arrays[f"{part}_x"].astype(np.float32)[:, None] / np.float32(255)
+            tensors[f"{part}_x"] = torch.from_numpy(standardized(images) if standardize else images)
+            tensors[f"{part}_y"] = torch.from_numpy(arrays[f"{part}_y"].astype(np.int64))
+    return Data(**tensors, sha256=sha256)
+
+
+def standardized(images: Array) -> Array:
+    """Give each image mean 0 and variance 1 (deviation bounded below by 1/sqrt(pixels))."""
+    axes = (1, 2, 3)
+    floor = 1 / np.sqrt(images[0].size)
+    scale: Array = np.maximum(images.std(axis=axes, keepdims=True), floor)
+    centred: Array = images - images.mean(axis=axes, keepdims=True)
+    result: Array = (centred / scale).astype(np.float32)
+    return result
+
+
+def glorot_deviation(shape: tuple[int, ...]) -> float:
+    """Give sqrt(2 / (fan_in + fan_out)) of a [out, in, k...] tensor."""
+    window = int(np.prod(shape[2:]))
+    return float(np.sqrt(2 / ((shape[0] + shape[1]) * window)))
+
+
+def truncated_glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Draw Glorot normal numbers truncated at two deviations, not rescaled (deviation .8796 of Glorot's)."""
+    draws = rng.standard_normal(shape)
+    while (outside := np.abs(draws) > 2).any():
+        draws[outside] = rng.standard_normal(int(outside.sum()))
+    return (glorot_deviation(shape) * draws).astype(np.float32)
+
+
+def uniform_glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Draw Glorot uniform numbers."""
+    limit = np.sqrt(3) * glorot_deviation(shape)
+    return rng.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def initialize(model: Any, recipe: Recipe, seed: int) -> None:
+    """Set every parameter from NumPy's generator, so that the start does not depend on torch's version."""
+    rng = np.random.default_rng(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            shape = tuple(parameter.shape)
+            if len(shape) == 1:
+                parameter.fill_(recipe.bias_init)
+            else:
+                parameter.copy_(torch.from_numpy(recipe.weight_init(rng, shape)))
+
+
+def accuracy(model: Any, images: Any, labels: Any) -> float:
+    model.eval()
+    with torch.inference_mode():
+        hits = sum(int((model(x).argmax(1) == y).sum()) for x, y in zip(images.split(500), labels.split(500)))
+    model.train()
+    return hits / len(labels)
+
+
+def train_epoch(model: Any, optimizer: Any, recipe: Recipe, data: Data, order: npt.NDArray[np.int64]) -> float:
+    """Run one epoch in the given order; give the mean loss."""
+    total = 0.0
+    for index in torch.from_numpy(order).split(recipe.batch):
+        optimizer.zero_grad()
+        loss = recipe.loss(model(data.train_x[index]), data.train_y[index])
+        loss.backward()
+        optimizer.step()
+        total += float(loss.detach()) * len(index)
+    return total / len(order)
+
+
+def export(model: Any, path: Path) -> None:
+    """Write the model as one ONNX file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sample = torch.zeros(2, 1, 28, 28)
+    model.eval()
+    program = torch.onnx.export(
+        model,
+        (sample,),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=["image"],
+        output_names=["class"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        verbose=False,
+    )
+    model.train()
+    proto = program.model_proto
+    for node in proto.graph.node:
+        kept = [entry for entry in node.metadata_props if not entry.key.endswith("stack_trace")]
+        del node.metadata_props[:]
+        node.metadata_props.extend(kept)
+    onnx.checker.check_model(proto, full_check=True)
+    path.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def write_provenance(path: Path, recipe: Recipe, seed: int, data: Data, results: dict[str, Any]) -> None:
+    """Write the JSON note beside a model."""
+    note = {
+        "model": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "recipe": recipe.text,
+        "recipe_epochs": recipe.epochs,
+        "seed": seed,
+        "initialisation": "numpy.random.default_rng(seed)",
+        "torch": torch.__version__.split("+")[0],
+        "numpy": np.__version__,
+        "threads": torch.get_num_threads(),
+        "exporter": EXPORTER,
+        "opset": OPSET,
+        "data_sha256": data.sha256,
+        **results,
+    }
+    path.with_suffix(".json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+
+
+def run(recipe: Recipe, options: argparse.Namespace) -> None:
+    """Train, export the initial and the final model, and write their provenance."""
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(options.threads)
+    torch.use_deterministic_algorithms(True)
+    data = load_data(options.data, recipe.standardize)
+    model = recipe.build()
+    initialize(model, recipe, options.seed)
+    optimizer = recipe.optimizer(model.parameters())
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, recipe.decay)
+    order = np.random.default_rng([options.seed, 1])
+
+    losses: list[float] = []
+
+    def save(path: Path) -> float:
+        export(model, path)
+        test = accuracy(model, data.test_x, data.test_y)
+        results = {"epochs": len(losses), "train_loss": [round(loss, 6) for loss in losses], "test_accuracy": test}
+        write_provenance(path, recipe, options.seed, data, results)
+        return test
+
+    save(options.out / f"{recipe.name}_init.onnx")
+    for epoch in range(1, options.epochs + 1):
+        losses.append(train_epoch(model, optimizer, recipe, data, order.permutation(len(data.train_y))))
+        scheduler.step()
+        print(f"epoch {epoch}/{options.epochs}: train loss {losses[-1]:.5f}", file=sys.stderr, flush=True)
+        if options.checkpoints:
+            save(options.checkpoints / f"{recipe.name}_{epoch:03d}.onnx")
+    print(f"{recipe.name}: test accuracy {save(options.out / f'{recipe.name}.onnx'):.4f}")
+
+
+def main(recipe: Recipe) -> None:
+    """Parse the command line and run one recipe."""
+    parser = argparse.ArgumentParser(description=recipe.text)
+    parser.add_argument("data", type=Path, help="npz file with train_x, train_y, test_x, test_y")
+    parser.add_argument("--out", type=Path, default=Path("fixtures/models"), help="folder of the models")
+    parser.add_argument("--checkpoints", type=Path, help="folder that gets a model after every epoch")
+    parser.add_argument("--epochs", type=int, default=recipe.epochs)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    run(recipe, parser.parse_args())
