@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxspec import __version__
-from onnxspec.errors import UsageError
+from onnxspec.errors import TensorError, UsageError
 from onnxspec.facts import without_numbers
 from onnxspec.graph import Survey, WeightMatrix, survey
 from onnxspec.limits import DEFAULT_LIMITS, Limits
@@ -25,7 +25,7 @@ from onnxspec.summary import cover, summarize
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Job", "Progress", "analyze", "analyze_many", "inspect", "iter_weights"]
+__all__ = ["Job", "Progress", "analyze", "analyze_many", "inspect", "iter_weights", "weightwatcher_rows"]
 
 Progress = Callable[[str, int, int], None]
 """Called with the layer's name, the work done and the work in all (in floating-point operations)."""
@@ -156,6 +156,32 @@ def analyze_many(
         return [analyze(path, settings, **options) for path in paths]
     futures = [executor.submit(analyze, path, settings, **options) for path in paths]
     return [future.result() for future in futures]
+
+
+def weightwatcher_rows(path: str | Path | Source, *, job: Job | None = None, **options: Any) -> list[dict[str, Any]]:
+    """Give WeightWatcher's details of every weight, in its names and conventions.
+
+    Raises
+    ------
+    InputError
+        The model was rejected as a whole.
+    """
+    from onnxspec.weightwatcher import COLUMNS, details
+
+    _, how = _options(None, job, options)
+    rows = []
+    with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model, _one_blas_thread():
+        for number, weight in enumerate(survey(model, how.limits).weights):
+            row: dict[str, Any] = dict.fromkeys(COLUMNS)
+            refusal = _refusal(weight, how, (), None)
+            try:
+                if refusal is not None:
+                    raise TensorError(refusal.reason or "unknown", "")
+                row |= details(weight.constant.load(), kind="conv" if "conv" in weight.role else "dense")
+            except TensorError as error:
+                row |= {"status": "failed", "warning": error.code}
+            rows.append(row | {"layer_id": number, "name": weight.tensor or weight.name, "longname": weight.name})
+    return rows
 
 
 def _options(settings: Settings | None, job: Job | None, options: dict[str, Any]) -> tuple[Settings, Job]:

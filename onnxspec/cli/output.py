@@ -16,7 +16,7 @@ from onnxspec.results import Report
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Target", "note", "progress_bar", "targets", "write"]
+__all__ = ["Target", "note", "progress_bar", "targets", "write", "write_text"]
 
 Target = tuple[str, str | None]
 """A format, and the file to write, or None for standard output."""
@@ -51,26 +51,36 @@ def targets(format_name: str | None, outputs: Sequence[str]) -> list[Target]:
 def write(reports: Sequence[Report], wanted: Sequence[Target]) -> None:
     """Write reports to every target."""
     for name, path in wanted:
-        if path is None:
-            _to_stdout(reports, name)
+        if path is None and name == "table" and sys.stdout.isatty():
+            from onnxspec.report.table import print_reports
+
+            print_reports(reports, sys.stdout, color="NO_COLOR" not in os.environ)
         else:
-            _to_file(Path(path), formatter(name)(reports))
+            write_text(formatter(name)(reports), path)
 
 
-def _to_stdout(reports: Sequence[Report], name: str) -> None:
-    if name == "table" and sys.stdout.isatty():
-        from onnxspec.report.table import print_reports
+def write_text(text: str, path: str | None) -> None:
+    """Write text to a file, or to standard output without one.
 
-        print_reports(reports, sys.stdout, color="NO_COLOR" not in os.environ)
+    Raises
+    ------
+    UsageError
+        The file cannot be written.
+    """
+    if path is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
     else:
-        sys.stdout.write(formatter(name)(reports))
-    sys.stdout.flush()
+        _to_file(Path(path), text)
 
 
 def _to_file(path: Path, text: str) -> None:
-    """Write a file at once, so that an interrupted run leaves no half of one."""
+    """Write a file at once, so that an interrupted run leaves no half of one; devices and pipes as they are."""
     partial = path.with_name(f".{path.name}.partial")
     try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:

@@ -8,7 +8,6 @@ the Tracy-Widom quantile at the stated level, widened by the error of sigma.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,9 +61,9 @@ class BulkFit:
         Spikes at `level`, and at the 5 % level.
     spike_fraction : float or None
         ``spikes / M``.
-    spike_thetas, spike_strengths : tuple of (float or None)
-        Strength of each spike as ``theta = d / (sigma sqrt n)`` and as singular value d
-        of the signal, strongest first (n: rows of the noise that the other spikes leave).
+    spike_thetas, spike_strengths : tuple of float
+        Strength of each spike as ``theta = d / (sigma_mp sqrt N)`` and as singular value d
+        of the signal, strongest first; found in the noise that the other spikes leave.
     sub_threshold_bound : float or None
         ``sigma_mp (N M)^(1/4)``: a signal with d below it leaves no spike.
     k_gd : int or None
@@ -80,7 +79,7 @@ class BulkFit:
         Chance that the largest eigenvalue of noise at `sigma_mp` lies beyond lambda_max.
     Q_eff : float or None
         Aspect ratio that fits the bulk best if left free, within ``max(1, Q/8)`` and
-        ``8 Q``; correlated rows lower it. A diagnostic only.
+        ``8 Q``; correlated rows lower it. A diagnostic only; ``None`` where the search fails.
     spacing_ratio, spacing_ratio_stderr : float or None
         Mean ratio of consecutive spacings of the bulk's singular values, and its
         standard error; `GOE_SPACING_RATIO` for noise, 0.386 for independent values.
@@ -102,8 +101,8 @@ class BulkFit:
     spikes: int | None = None
     spikes_95: int | None = None
     spike_fraction: float | None = None
-    spike_thetas: tuple[float | None, ...] = ()
-    spike_strengths: tuple[float | None, ...] = ()
+    spike_thetas: tuple[float, ...] = ()
+    spike_strengths: tuple[float, ...] = ()
     sub_threshold_bound: float | None = None
     k_gd: int | None = None
     D_bulk: float | None = None
@@ -139,9 +138,13 @@ class _Noise:
         return self.variance * self.n / self.N
 
     def largest(self) -> tuple[float, float]:
-        """Give centre and scale of the largest noise eigenvalue, the error of `variance` included."""
+        """Give centre and scale of the largest noise eigenvalue in units of the Tracy-Widom law.
+
+        The error of `variance` widens the law about its mean; it does not move the mean.
+        """
         mu, s = tracy_widom.centring(self.n, self.m)
-        return self.unit * mu, self.unit * math.hypot(s, mu * self.error)
+        wide = math.hypot(s, mu * self.error / math.sqrt(tracy_widom.VARIANCE))
+        return self.unit * (mu + (s - wide) * tracy_widom.MEAN), self.unit * wide
 
     def edge(self, level: float) -> float:
         """Give the eigenvalue that noise exceeds with probability `level`."""
@@ -238,10 +241,13 @@ def _iterated_median(positive: Array, N: int, level: float) -> tuple[_Noise, int
         spikes = found
         if 2 * spikes > positive.size or positive.size - spikes < MIN_BULK:
             return noise, positive.size
-        for _ in range(2):
-            strong = [theta for theta, _ in _strengths(positive[:spikes], positive.size, noise) if theta is not None]
-            noise = _noise_without(positive, N, spikes, np.array(strong))
-    return noise, spikes
+        noise = _refined(positive, spikes, noise)
+    return (_refined(positive, spikes, noise) if spikes else noise), spikes
+
+
+def _refined(positive: Array, spikes: int, noise: _Noise) -> _Noise:
+    """Estimate the noise again, with the strengths that the spikes have in the noise known so far."""
+    return _noise_without(positive, noise.N, spikes, _thetas(positive[:spikes], positive.size, noise))
 
 
 def _count_above(descending: Array, threshold: float) -> int:
@@ -254,9 +260,9 @@ def _noise_without(positive: Array, N: int, k: int, thetas: Array) -> _Noise:
     n, m = N - k, positive.size - k
     q = n / m
     t = marchenko_pastur.angle_of_probability(0.5, q)
-    if thetas.size:
+    if k:
         # Spikes of finite strength push the bulk down, so its median is a lower quantile of the law.
-        for _ in range(3):
+        for _ in range(2):
             displaced = float(spiked.displaced_count(t, thetas, q))
             t = marchenko_pastur.angle_of_probability(max(0.5 - displaced / m, 0.05), q)
     expected = 1.0 + 1.0 / q - 2.0 * math.cos(t) / math.sqrt(q)
@@ -266,15 +272,16 @@ def _noise_without(positive: Array, N: int, k: int, thetas: Array) -> _Noise:
     return _Noise(N, n, m, middle * (N / n) / (expected * mean), error / mean, thetas)
 
 
-def _strengths(spikes: Array, M: int, noise: _Noise) -> list[tuple[float | None, float | None]]:
-    """Give theta and d of each spike, in the noise that the other spikes leave."""
+def _thetas(spikes: Array, M: int, noise: _Noise) -> Array:
+    """Give the strength of each spike in the noise that the other spikes leave, n x m.
+
+    In units of ``sigma sqrt(n)``; at least at the threshold.
+    """
     n, m = noise.N - spikes.size + 1, M - spikes.size + 1
-    sigma = math.sqrt(noise.variance)
-    result: list[tuple[float | None, float | None]] = []
-    for value in spikes.tolist():
-        theta = spiked.strength(value * noise.N / n, n / m, sigma)
-        result.append((theta, None if theta is None else theta * sigma * math.sqrt(n)))
-    return result
+    c = m / n
+    excess = np.maximum(spikes * (noise.N / (n * noise.variance)) - 1.0 - c, 2.0 * math.sqrt(c))
+    thetas: Array = np.sqrt(0.5 * (excess + np.sqrt(excess * excess - 4.0 * c)))
+    return thetas
 
 
 def _describe(empty: BulkFit, positive: Array, noise: _Noise, spikes: int) -> BulkFit:
@@ -282,10 +289,8 @@ def _describe(empty: BulkFit, positive: Array, noise: _Noise, spikes: int) -> Bu
     N, M, Q = empty.N, empty.M, empty.Q
     sigma = math.sqrt(noise.variance)
     low, high = marchenko_pastur.edges(Q, sigma)
-    strengths = _strengths(positive[:spikes], positive.size, noise)
-    centre, scale = noise.largest() if not spikes else _Noise(
-        N, N, positive.size, noise.variance, noise.error, noise.thetas
-    ).largest()
+    strengths = _thetas(positive[:spikes], positive.size, noise) * (sigma * math.sqrt(N - spikes + 1))
+    centre, scale = replace(noise, n=N, m=positive.size).largest()
     distance = _distance(positive[spikes:], noise)
     ratio, ratio_error = _spacing_ratio(np.sqrt(positive[spikes:]))
     top = float(positive[0])
@@ -300,8 +305,8 @@ def _describe(empty: BulkFit, positive: Array, noise: _Noise, spikes: int) -> Bu
         spikes=spikes,
         spikes_95=_count_above(positive, noise.edge(0.05)),
         spike_fraction=spikes / M,
-        spike_thetas=tuple(theta for theta, _ in strengths),
-        spike_strengths=tuple(d for _, d in strengths),
+        spike_thetas=tuple((strengths / (sigma * math.sqrt(N))).tolist()),
+        spike_strengths=tuple(strengths.tolist()),
         sub_threshold_bound=spiked.sub_threshold_bound(N, M, sigma),
         k_gd=_denoising_rank(positive, Q),
         D_bulk=distance,
@@ -344,40 +349,34 @@ def _spacing_ratio(sv: Array) -> tuple[float | None, float | None]:
     return float(ratios.mean()), float(ratios.std() / math.sqrt(count))
 
 
-def _free_aspect_ratio(bulk: Array, Q: float) -> float:
-    """Find the aspect ratio whose law, matched at the median, comes closest to the bulk."""
+def _free_aspect_ratio(bulk: Array, Q: float) -> float | None:
+    """Find the aspect ratio whose law, matched at the median, comes closest to the bulk.
+
+    Least squares over quantiles by Gauss-Newton steps in log Q, the derivative by secants.
+    """
     points = min(bulk.size, _Q_POINTS)
     p = (np.arange(points) + 0.5) / points
-    ascending = bulk[::-1]
-    values = np.interp(p * bulk.size - 0.5, np.arange(bulk.size), ascending)
-    middle = float(np.median(bulk))
+    values = np.interp(p * bulk.size - 0.5, np.arange(bulk.size), bulk[::-1])
+    values /= float(np.median(bulk))
 
-    def misfit(log_q: float) -> float:
+    def gaps(log_q: float) -> Array:
         q = math.exp(log_q)
-        gap = marchenko_pastur.cdf(values * (marchenko_pastur.unit_median(q) / middle), q) - p
-        return float(gap @ gap)
+        return marchenko_pastur.cdf(values * marchenko_pastur.unit_median(q), q) - p
 
     low, high = math.log(max(1.0, Q / 8.0)), math.log(8.0 * Q)
-    grid = np.linspace(low, high, 9).tolist()
-    best = min(range(9), key=lambda i: misfit(grid[i]))
-    return min(max(math.exp(_golden(misfit, grid[max(best - 1, 0)], grid[min(best + 1, 8)])), math.exp(low)), 8.0 * Q)
-
-
-def _golden(function: Callable[[float], float], low: float, high: float) -> float:
-    """Find the minimum of a function with one valley, by golden sections."""
-    ratio = 0.5 * (math.sqrt(5.0) - 1.0)
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    at_left, at_right = function(left), function(right)
-    while high - low > 2e-3:
-        if at_left <= at_right:
-            high, right, at_right = right, left, at_left
-            left = high - ratio * (high - low)
-            at_left = function(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + ratio * (high - low)
-            at_right = function(right)
-    return 0.5 * (low + high)
+    old, new = math.log(Q), math.log(Q) + 0.1
+    gap_old, gap_new = gaps(old), gaps(new)
+    for _ in range(40):
+        rise = (gap_new - gap_old) / (new - old)
+        curvature = float(rise @ rise)
+        if curvature <= 0.0:
+            return None
+        step = min(max(-float(rise @ gap_new) / curvature, -0.5), 0.5)
+        old, gap_old, new = new, gap_new, min(max(new + step, low), high)
+        if abs(new - old) < 1e-5:
+            return math.exp(new)
+        gap_new = gaps(new)
+    return None
 
 
 def _scaled(fit: BulkFit, scale: float) -> BulkFit:
@@ -388,5 +387,5 @@ def _scaled(fit: BulkFit, scale: float) -> BulkFit:
         changed[name] = getattr(fit, name) * scale
     for name in ("sigma_mp", "sigma_mp_stderr", "sub_threshold_bound"):
         changed[name] = getattr(fit, name) * root
-    changed["spike_strengths"] = tuple(None if d is None else d * root for d in fit.spike_strengths)
+    changed["spike_strengths"] = tuple(d * root for d in fit.spike_strengths)
     return replace(fit, **changed)

@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxspec.errors import TensorError
 from onnxspec.graph import folding
+from onnxspec.graph.nodes import product
 from onnxspec.graph.view import GraphView, Scope
 from onnxspec.reading import Node, SparseTensor, StoredTensor
 
@@ -65,7 +66,7 @@ class Constant:
     @property
     def size(self) -> int:
         """Number of elements."""
-        return folding.product(self.shape)
+        return product(self.shape)
 
     @property
     def data(self) -> Constant:
@@ -226,6 +227,10 @@ class Constants:
             self._known[key] = self._fold(node, inputs, node.outputs.index(name_now))
         scope_found, name_found = value
         return self._known[(scope_found.index, name_found)]
+
+    def derive(self, node: Node, inputs: tuple[Constant | None, ...]) -> Constant:
+        """Describe what a node that is not in the graph would give on constants; see `Operands.derive`."""
+        return self._fold(node, inputs, 0)
 
     def _intern(self, key: tuple[object, ...]) -> int:
         """Give an expression a number, so that keys stay small however deep it is."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from onnxspec.graph.roles import HANDLERS, operator
+from onnxspec.graph.nodes import operator
+from onnxspec.graph.roles import HANDLERS
 from onnxspec.graph.view import GraphView
 
 __all__ = ["depths"]

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxspec.errors import TensorError
+from onnxspec.graph.nodes import attribute, operator, product
+from onnxspec.graph.quantization import DECODERS, OWN, decoded_dtype, unpack_bits
 from onnxspec.reading import Attribute, Node, SparseTensor, StoredTensor, dtype_name, numpy_dtype
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["Argument", "UnknownOperatorError", "constant_of", "densify", "evaluate", "infer", "product"]
+__all__ = ["MOVING", "Argument", "UnknownOperatorError", "constant_of", "densify", "evaluate", "infer"]
 
 
 class UnknownOperatorError(Exception):
@@ -45,20 +47,6 @@ class Argument:
     def dummy(self) -> Array:
         """Give an array of this shape that takes no memory."""
         return np.broadcast_to(np.zeros((), np.int8), self.shape)
-
-
-def product(shape: Sequence[int]) -> int:
-    """Multiply axes in Python integers, which do not overflow."""
-    result = 1
-    for axis in shape:
-        result *= axis
-    return result
-
-
-def attribute(node: Node, name: str, default: Any = None) -> Any:
-    """Give the value of an attribute, or its default."""
-    found = node.attributes.get(name)
-    return default if found is None or found.value is None else found.value
 
 
 def constant_of(node: Node) -> StoredTensor | SparseTensor | None:
@@ -226,52 +214,25 @@ def _divide(a: Array, b: Array) -> Array:
     return np.divide(a, b)
 
 
-def dequantize(x: Array, scale: Array, zero: Array | None, axis: int, block: int) -> Array:
-    """Give ``(x - zero) * scale`` per tensor, per channel along `axis`, or per block of it.
+def _decoder(function: Callable[..., Any]) -> Callable[..., Array]:
+    """Make an operator that decodes codes."""
 
-    Computed in float32 and rounded to the scale's dtype, as onnxruntime does.
+    def apply(node: Node, *arrays: Array | None) -> Array:
+        decoded: Array = function(node, *arrays).values()
+        return decoded
 
-    Raises
-    ------
-    TensorError
-        The scale or the zero point does not fit.
-    """
-    wide = scale.astype(np.float32)
-    if scale.size and (not np.all(np.isfinite(wide)) or np.any(wide <= 0)):
-        raise TensorError("invalid_scale", "a scale is zero, negative or not finite")
-    if zero is not None and zero.shape != scale.shape:
-        raise TensorError("invalid_scale", "scale and zero point have different shapes")
-    spread = _spread(wide, x.shape, axis, block)
-    codes = x.astype(np.float32) if x.dtype.kind not in "iu" or x.itemsize < 4 else x.astype(np.float64)
-    if zero is not None:
-        codes = codes - _spread(zero.astype(codes.dtype), x.shape, axis, block)
-    result: Array = (codes.astype(np.float32) * spread).astype(scale.dtype)
-    return result
+    return apply
 
 
-def _spread(values: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:
-    """Stretch scales or zero points so that they broadcast against `shape`."""
-    if values.size == 1:
-        return values.reshape(())
-    if not -len(shape) <= axis < len(shape):
-        raise TensorError("invalid_scale", "the quantisation axis lies outside the tensor")
-    axis %= len(shape)
-    if block:
-        if values.ndim != len(shape) or values.shape[axis] * block < shape[axis]:
-            raise TensorError("invalid_scale", "the scales do not fit the blocks")
-        return np.repeat(values, block, axis=axis)[tuple(slice(n) for n in shape)]
-    if values.size != shape[axis]:
-        raise TensorError("invalid_scale", "there is not one scale for each channel")
-    return values.reshape([-1 if i == axis else 1 for i in range(len(shape))])
-
-
-def _dequantize_linear(node: Node, x: Array, scale: Array, zero: Array | None = None) -> Array:
-    return dequantize(x, scale, zero, attribute(node, "axis", 1), attribute(node, "block_size", 0))
+def _constant_of_shape(node: Node, shape: Array) -> Array:
+    value = attribute(node, "value")
+    filler = value.load().reshape(-1)[0] if isinstance(value, StoredTensor) else np.float32(0)
+    return np.full([int(n) for n in shape.reshape(-1)], filler)
 
 
 # --- what shape inference needs --------------------------------------------------
 
-_MOVING: dict[str, Callable[..., Any]] = {
+MOVING: dict[str, Callable[..., Any]] = {
     "Identity": _identity,
     "Transpose": _transpose,
     "Reshape": _reshape,
@@ -282,26 +243,29 @@ _MOVING: dict[str, Callable[..., Any]] = {
     "Expand": _expand,
     "Split": _split,
 }
+"""Operators that only move values; they run on arrays of any dtype and stride."""
+
 _COMPUTING: dict[str, Callable[..., Any]] = {
     "Concat": _concat,
+    "ConstantOfShape": _constant_of_shape,
     "Gather": _gather,
     "Cast": _cast,
     "Add": _arithmetic(np.add),
     "Sub": _arithmetic(np.subtract),
     "Mul": _arithmetic(np.multiply),
     "Div": _arithmetic(_divide),
-    "DequantizeLinear": _dequantize_linear,
+    f"{OWN}.UnpackBits": unpack_bits,
+    **{name: _decoder(function) for name, function in DECODERS.items()},
 }
-_DOMAINS = {"DequantizeLinear": ("", "com.microsoft")}
 
 
 def _operator(node: Node) -> Callable[..., Any]:
     """Find the function of an operator."""
-    if node.domain not in _DOMAINS.get(node.op_type, ("",)):
-        raise UnknownOperatorError(f"{node.domain}.{node.op_type}")
-    function = _MOVING.get(node.op_type) or _COMPUTING.get(node.op_type)
+    if any(held.ref_attr_name for held in node.attributes.values()):
+        raise UnknownOperatorError(f"{node.op_type} with an attribute of its function")
+    function = MOVING.get(operator(node)) or _COMPUTING.get(operator(node))
     if function is None:
-        raise UnknownOperatorError(node.op_type)
+        raise UnknownOperatorError(operator(node))
     return function
 
 
@@ -317,8 +281,14 @@ def _shape_of_computing(node: Node, arguments: Sequence[Argument]) -> tuple[tupl
         return (*first.shape[:axis], *arguments[1].shape, *first.shape[axis + 1 :]), first.dtype
     if node.op_type == "Cast":
         return first.shape, dtype_name(attribute(node, "to", 1))
-    if node.op_type == "DequantizeLinear":
-        return first.shape, arguments[1].dtype
+    if node.op_type == "ConstantOfShape":
+        value = attribute(node, "value")
+        return tuple(int(n) for n in first.value().reshape(-1)), value.dtype if value is not None else "float32"
+    if node.op_type == "UnpackBits":
+        kept = len(first.shape) - attribute(node, "axes")
+        return (*first.shape[:kept], attribute(node, "length")), "uint8"
+    if operator(node) in DECODERS:
+        return first.shape, decoded_dtype(node, first.dtype, arguments[1].dtype)
     return np.broadcast_shapes(*(argument.shape for argument in arguments)), first.dtype
 
 
@@ -335,7 +305,7 @@ def infer(node: Node, arguments: Sequence[Argument | None], output: int) -> tupl
     function = _operator(node)
     if not arguments or arguments[0] is None:
         raise TensorError("invalid_graph", f"{node.op_type} lacks its first input")
-    if node.op_type in _COMPUTING:
+    if operator(node) in _COMPUTING:
         return _shape_of_computing(node, [argument for argument in arguments if argument is not None])
     first = arguments[0]
     rest = [None if argument is None else argument.value() for argument in arguments[1:]]

@@ -12,9 +12,10 @@ from onnxspec.graph import layouts
 from onnxspec.graph.accounts import Accounts
 from onnxspec.graph.constants import Constant, Constants
 from onnxspec.graph.depth import depths
-from onnxspec.graph.folding import product
 from onnxspec.graph.names import display, layer_name, unique
-from onnxspec.graph.roles import NO_WEIGHT, NOT_AVERAGED, SlotRole, operator, slot_roles
+from onnxspec.graph.nodes import operator, product
+from onnxspec.graph.roles import NO_WEIGHT, NOT_AVERAGED, slot_roles
+from onnxspec.graph.slots import Operands, SlotRole
 from onnxspec.graph.view import GraphView, Scope
 from onnxspec.reading import Model, Node, StoredTensor
 from onnxspec.results import Diagnostic, Skip
@@ -227,11 +228,11 @@ class _Surveyor:
                 constants[position] = constant
         if not constants:
             return
-        roles = slot_roles(node, {position: constant.shape for position, constant in constants.items()})
+        roles = slot_roles(Operands(node, scope, index, constants, self._view, self._constants))
         path = self._path(scope, index, node)
         taken = set()
         for role in roles or ():
-            constant = constants[role.input]
+            constant = role.constant or constants[role.input]
             if _is_matrix(constant.shape) and self._weight(scope, index, node, path, role, constant):
                 taken.add(role.input)
         for position, constant in constants.items():

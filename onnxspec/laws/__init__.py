@@ -1,0 +1,1 @@
+"""Random-matrix laws: densities, quantiles, edges and samplers."""

@@ -32,7 +32,7 @@ def increasing_root(
     """
     lower = np.full(target.shape, low)
     upper = np.full(target.shape, high)
-    point = 0.5 * (lower + upper)
+    point: Array = 0.5 * (lower + upper)
     for _ in range(100):
         excess = function(point) - target
         lower = np.where(excess <= 0.0, point, lower)

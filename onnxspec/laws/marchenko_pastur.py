@@ -12,7 +12,6 @@ Q = 1 as it stands and loses no digits near it.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,26 +44,24 @@ def _inverse(Q: float, sigma: float = 1.0) -> float:
     return 1.0 / Q
 
 
-def _one_minus_cos(t: Any, beta: float, b: float, lib: Any) -> Any:
-    """Give ``1 - beta cos t`` without cancellation near t = 0, beta = 1."""
-    half = lib.sin(0.5 * t)
-    return (1.0 - b) / (1.0 + beta) + 2.0 * beta * half * half
-
-
-def _probability(t: Any, b: float, lib: Any = np) -> Any:
-    """Give the distribution function at the angle t; `lib` is math for floats, numpy for arrays."""
+def _probability(t: Array, b: float) -> Array:
+    """Give the distribution function at angles; ``1 - beta cos t`` is formed without cancellation."""
     beta = math.sqrt(b)
-    sine = beta * lib.sin(t)
-    return t / math.pi + (sine - (1.0 - b) * lib.atan2(sine, _one_minus_cos(t, beta, b, lib))) / (math.pi * b)
+    half = np.sin(0.5 * t)
+    sine = beta * np.sin(t)
+    phase = np.arctan2(sine, (1.0 - b) / (1.0 + beta) + 2.0 * beta * half * half)
+    values: Array = t * (1.0 / math.pi) + (sine - (1.0 - b) * phase) * (1.0 / (math.pi * b))
+    return values
 
 
-def _slope(t: Any, b: float, lib: Any = np) -> Any:
+def _slope(t: Array, b: float) -> Array:
     """Give the derivative of `_probability` by the angle."""
     beta = math.sqrt(b)
-    sine, half = lib.sin(t), lib.sin(0.5 * t)
+    sine, half = np.sin(t), np.sin(0.5 * t)
     # (1 - beta)^2 + 4 beta sin^2(t/2) = x / sigma^2; it is 0 at t = 0 for Q = 1, where the slope is 2 / pi.
     position = ((1.0 - b) / (1.0 + beta)) ** 2 + 4.0 * beta * half * half
-    return 2.0 / math.pi * sine * sine / (position + 1e-300)
+    slope: Array = 2.0 / math.pi * sine * sine / (position + 1e-300)
+    return slope
 
 
 def edges(Q: float, sigma: float = 1.0) -> tuple[float, float]:
@@ -226,18 +223,25 @@ def angle_of_probability(p: float, Q: float) -> float:
     b = _inverse(Q)
     if not 0.0 < p < 1.0:
         raise ValueError(f"p is {p}; it must lie strictly between 0 and 1.")
-    low, high, t = 0.0, math.pi, 0.5 * math.pi
+    beta = math.sqrt(b)
+    gap = (1.0 - b) / (1.0 + beta)
+    low, high = 0.0, math.pi
+    t = math.pi * p - 0.74 * beta * math.sin(math.pi * p)  # within 0.02 of the median's angle
     for _ in range(100):
-        excess = _probability(t, b, math) - p
+        half = math.sin(0.5 * t)
+        rise = 2.0 * beta * half * half
+        sine = math.sin(t)
+        excess = t / math.pi - p + (beta * sine - (1.0 - b) * math.atan2(beta * sine, gap + rise)) / (math.pi * b)
         if excess > 0.0:
             high = t
         else:
             low = t
-        moved = t - excess / _slope(t, b, math)
+        slope = 2.0 / math.pi * sine * sine / (gap * gap + 2.0 * rise)
+        moved = t - excess / slope if slope > 0.0 else -1.0
         if not low <= moved <= high:
             moved = 0.5 * (low + high)
         # Newton's error is squared by each step, so the point reached is exact to the last digits.
-        if abs(moved - t) <= 1e-10 * t:
+        if abs(moved - t) <= 1e-8 * t:
             return moved
         t = moved
     return t
@@ -323,4 +327,4 @@ def sample(rng: np.random.Generator, N: int, M: int, sigma: float = 1.0) -> Arra
     main = diagonal * diagonal
     main[1:] += below * below
     evals = eigvalsh_tridiagonal(main, diagonal[:-1] * below, lapack_driver="sterf")
-    return np.maximum(evals[::-1], 0.0) * (sigma * sigma / N)
+    return np.asarray(np.maximum(evals[::-1], 0.0) * (sigma * sigma / N))

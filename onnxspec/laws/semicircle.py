@@ -42,7 +42,7 @@ def density(x: ArrayLike, sigma: float = 1.0) -> Array:
     """
     _check(sigma)
     x = np.asarray(x, dtype=np.float64)
-    return np.sqrt(np.maximum(4.0 * sigma * sigma - x * x, 0.0)) / (2.0 * math.pi * sigma * sigma)
+    return np.asarray(np.sqrt(np.maximum(4.0 * sigma * sigma - x * x, 0.0)) / (2.0 * math.pi * sigma * sigma))
 
 
 def cdf(x: ArrayLike, sigma: float = 1.0) -> Array:
@@ -112,4 +112,5 @@ def sample(rng: np.random.Generator, n: int, sigma: float = 1.0) -> Array:
     """
     _check(sigma)
     noise = rng.standard_normal((n, n))
-    return sigma * np.linalg.eigvalsh((noise + noise.T) / math.sqrt(2.0 * n))[::-1]
+    evals = np.linalg.eigvalsh((noise + noise.T) * (sigma / math.sqrt(2.0 * n)))
+    return np.asarray(evals[::-1], dtype=np.float64)

@@ -49,7 +49,7 @@ def bbp_threshold(Q: float) -> float:
     float
         As a singular value of the signal it is ``sigma (N M)^(1/4)``, see `sub_threshold_bound`.
     """
-    return _inverse(Q) ** 0.25
+    return float(_inverse(Q) ** 0.25)
 
 
 def sub_threshold_bound(N: int, M: int, sigma: float = 1.0) -> float:

@@ -38,8 +38,9 @@ _LOWEST, _HIGHEST = -40.0, 120.0
 
 @cache
 def _table() -> Array:
-    """Load the rows s, log F, log(1 - F), density."""
-    values: Array = np.load(Path(__file__).with_name("tracy_widom.npy"), allow_pickle=False)
+    """Load the rows s, log F and its slope, log(1 - F) and its slope."""
+    grid, log_cdf, log_sf, pdf = np.load(Path(__file__).with_name("tracy_widom.npy"), allow_pickle=False)
+    values = np.vstack([grid, log_cdf, pdf * np.exp(-log_cdf), log_sf, -pdf * np.exp(-log_sf)])
     values.flags.writeable = False
     return values
 
@@ -54,37 +55,50 @@ def _hermite(s: Array, value: Array, slope: Array) -> Array:
     rise = right - left
     a = slope[cell] * step - rise
     b = rise - slope[cell + 1] * step
-    return left + u * rise + u * (1.0 - u) * ((1.0 - u) * a + u * b)
+    mixed: Array = left + u * rise + u * (1.0 - u) * ((1.0 - u) * a + u * b)
+    return mixed
 
 
-def _left_shape(s: Array) -> Array:
+def _left_shape(s: ArrayLike) -> Array:
     """Give log F up to a constant for s -> -infinity (Baik, Buckingham, DiFranco 2008)."""
     r = np.abs(s)
-    return -(r**3) / 24.0 - r**1.5 / (3.0 * math.sqrt(2.0)) - np.log(r) / 16.0
+    return np.asarray(-(r**3) / 24.0 - r**1.5 / (3.0 * math.sqrt(2.0)) - np.log(r) / 16.0)
 
 
-def _right_shape(s: Array) -> Array:
+def _right_shape(s: ArrayLike) -> Array:
     """Give log(1 - F) up to a constant for s -> infinity: half the integral of Ai."""
+    s = np.asarray(s, dtype=np.float64)
     zeta = s**1.5 / 1.5
-    return -zeta - 0.75 * np.log(s) + np.log1p(-41.0 / (72.0 * zeta))
+    return np.asarray(-zeta - 0.75 * np.log(s) + np.log1p(-41.0 / (72.0 * zeta)))
+
+
+def _log_cdf(s: Array) -> Array:
+    """Give log F; meant for the left half."""
+    grid, value, slope, _, _ = _table()
+    start = grid[0]
+    inner = _hermite(np.maximum(s, start), value, slope)
+    if bool(np.all(s >= start)):
+        return inner
+    return inner + np.where(s < start, _left_shape(np.minimum(s, start)) - _left_shape(start), 0.0)
+
+
+def _log_sf(s: Array) -> Array:
+    """Give log(1 - F); meant for the right half."""
+    grid, _, _, value, slope = _table()
+    stop = grid[-1]
+    inner = _hermite(np.minimum(s, stop), value, slope)
+    if bool(np.all(s <= stop)):
+        return inner
+    return inner + np.where(s > stop, _right_shape(np.maximum(s, stop)) - _right_shape(stop), 0.0)
 
 
 def _logs(s: ArrayLike) -> tuple[Array, Array]:
-    """Give log F and log(1 - F)."""
-    grid, log_cdf, log_sf, pdf = _table()
-    s = np.clip(np.asarray(s, dtype=np.float64), _LOWEST, _HIGHEST)
-    inner = np.clip(s, grid[0], grid[-1])
-    below = _hermite(inner, log_cdf, pdf * np.exp(-log_cdf))
-    above = _hermite(inner, log_sf, -pdf * np.exp(-log_sf))
-    below = below + np.where(s < grid[0], _left_shape(np.minimum(s, grid[0])) - _left_shape(grid[:1])[0], 0.0)
-    above = above + np.where(s > grid[-1], _right_shape(np.maximum(s, grid[-1])) - _right_shape(grid[-1:])[0], 0.0)
-    is_left = s < _JOINT
-    left = np.where(is_left, below, -1.0)
-    right = np.where(is_left, -1.0, above)
-    return (
-        np.where(is_left, left, np.log1p(-np.exp(right))),
-        np.where(is_left, np.log1p(-np.exp(left)), right),
-    )
+    """Give log F and log(1 - F), each from the smaller of the two."""
+    points = np.clip(np.asarray(s, dtype=np.float64), _LOWEST, _HIGHEST)
+    left = _log_cdf(np.minimum(points, _JOINT))
+    right = _log_sf(np.maximum(points, _JOINT))
+    is_left = points < _JOINT
+    return np.where(is_left, left, np.log1p(-np.exp(right))), np.where(is_left, np.log1p(-np.exp(left)), right)
 
 
 def cdf(s: ArrayLike) -> Array:

@@ -119,7 +119,7 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
         NumPy has no such type.
     """
     if name in _ML_NAMES:
-        import ml_dtypes  # noqa: PLC0415
+        import ml_dtypes
 
         name = getattr(ml_dtypes, _ML_NAMES[name])
     dtype: np.dtype[Any] = np.dtype(name)
@@ -152,13 +152,15 @@ def _native_table(name: str, bits: int) -> NDArray[Any]:
 @functools.cache
 def _float64_table(name: str, bits: int) -> NDArray[np.float64]:
     """Give the float64 value of every code of a type of at most one byte."""
+    codes = np.arange(2**bits, dtype=np.uint8)
+    native: NDArray[Any]
     if bits < 8:
-        narrow: NDArray[np.float64] = _native_table(name, bits).astype(np.float64)
-        return narrow
-    codes = np.arange(256, dtype=np.uint8)
-    if name == "bool":
-        return (codes != 0).astype(np.float64)
-    values: NDArray[np.float64] = codes.view(numpy_dtype(name)).astype(np.float64)
+        native = _native_table(name, bits)
+    elif name == "bool":
+        native = codes != 0
+    else:
+        native = codes.view(numpy_dtype(name))
+    values: NDArray[np.float64] = native.astype(np.float64)
     return values
 
 
@@ -189,13 +191,16 @@ def decode_native(dtype: DType, stored: NDArray[np.uint8], count: int) -> NDArra
     -------
     ndarray of shape (count,)
     """
+    values: NDArray[Any]
     if dtype.bits < 8:
-        return np.take(_native_table(dtype.name, dtype.bits), _unpack(stored, dtype.bits, 0, count))
-    if dtype.name == "bool":
-        return stored != 0
-    if sys.byteorder == "big" and dtype.bits > 8:
-        stored = stored.reshape(-1, dtype.bits // 8)[:, ::-1].reshape(-1)
-    return stored.view(numpy_dtype(dtype.name))
+        values = np.take(_native_table(dtype.name, dtype.bits), _unpack(stored, dtype.bits, 0, count))
+    elif dtype.name == "bool":
+        values = stored != 0
+    else:
+        if sys.byteorder == "big":
+            stored = stored.reshape(-1, dtype.bits // 8)[:, ::-1].reshape(-1)
+        values = stored.view(numpy_dtype(dtype.name))
+    return values
 
 
 def decode_float64(dtype: DType, stored: NDArray[np.uint8], lead: int, out: NDArray[np.float64]) -> None:

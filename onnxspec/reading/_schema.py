@@ -20,6 +20,10 @@ __all__ = [
     "NOTE",
     "ONCE",
     "PACKED",
+    "QUICK_FIXED",
+    "QUICK_NONE",
+    "QUICK_NUMBER",
+    "QUICK_TEXT",
     "TENSOR",
     "TEXT",
     "Schema",
@@ -38,38 +42,68 @@ ELEMENT = 9  # one element of an unpacked payload
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
-Schema = dict[int, tuple[int, Any]]  # tag -> (what to do, message inside or name)
+QUICK_NONE, QUICK_TEXT, QUICK_NUMBER, QUICK_FIXED = range(4)
 
 
-def _tag(number: int, wire: int) -> int:
-    """Give the tag of a field."""
-    return number << 3 | wire
+class Schema:
+    """What to do with each field of one message.
+
+    Attributes
+    ----------
+    actions : dict
+        By tag: what to do, and the message inside or a name.
+    quick : bytes
+        By tags of one byte: how the walk's inner loop copies the field, 0 where
+        it does not.
+    """
+
+    __slots__ = ("actions", "quick")
+
+    def __init__(self) -> None:
+        self.actions: dict[int, tuple[int, Any]] = {}
+        self.quick = bytes(256)
+
+    def add(self, number: int, wire: int, action: int, argument: Any = None) -> None:
+        """Say what to do with a field."""
+        tag = number << 3 | wire
+        self.actions[tag] = (action, argument)
+        kind = {(TEXT, BYTES): QUICK_TEXT, (KEEP, VARINT): QUICK_NUMBER, (KEEP, FIXED32): QUICK_FIXED}.get(
+            (action, wire)
+        )
+        if tag < 0x80 and kind is not None:
+            self.quick = self.quick[:tag] + bytes((kind,)) + self.quick[tag + 1 :]
+
+    def define(
+        self,
+        *,
+        varints: tuple[int, ...] = (),
+        texts: tuple[int, ...] = (),
+        children: dict[int, Schema] | None = None,
+        once: dict[int, Schema] | None = None,
+        dropped: tuple[int, ...] = (),
+    ) -> Schema:
+        """Say what to do with the usual kinds of fields."""
+        for number in varints:
+            self.add(number, VARINT, KEEP)
+        for number in texts:
+            self.add(number, BYTES, TEXT)
+        for number, child in (children or {}).items():
+            self.add(number, BYTES, CHILD, child)
+        for number, child in (once or {}).items():
+            self.add(number, BYTES, ONCE, child)
+        for number in dropped:
+            self.add(number, VARINT, DROP)
+            self.add(number, BYTES, DROP)
+        return self
 
 
-def _schema(
-    *,
-    varints: tuple[int, ...] = (),
-    texts: tuple[int, ...] = (),
-    children: dict[int, Schema] | None = None,
-    once: dict[int, Schema] | None = None,
-    dropped: tuple[int, ...] = (),
-) -> Schema:
-    """Make the table of one message."""
-    schema: Schema = {_tag(number, VARINT): (KEEP, None) for number in varints}
-    schema |= {_tag(number, BYTES): (TEXT, None) for number in texts}
-    schema |= {_tag(number, BYTES): (CHILD, child) for number, child in (children or {}).items()}
-    schema |= {_tag(number, BYTES): (ONCE, child) for number, child in (once or {}).items()}
-    schema |= {_tag(number, wire): (DROP, None) for number in dropped for wire in (VARINT, BYTES)}
-    return schema
+_ENTRY = Schema().define(texts=(1, 2))
 
-
-_ENTRY = _schema(texts=(1, 2))
-
-TENSOR = _schema(varints=(1, 2, 14), texts=(8,), children={13: _ENTRY}, dropped=(12, 16))
-TENSOR[_tag(1, BYTES)] = (PACKED, "dims")
-TENSOR[_tag(3, BYTES)] = (NOTE, "segment")
-TENSOR[_tag(6, BYTES)] = (NOTE, "string_data")
-TENSOR[_tag(9, BYTES)] = (DATA, "raw")
+TENSOR = Schema().define(varints=(1, 2, 14), texts=(8,), children={13: _ENTRY}, dropped=(12, 16))
+TENSOR.add(1, BYTES, PACKED, "dims")
+TENSOR.add(3, BYTES, NOTE, "segment")
+TENSOR.add(6, BYTES, NOTE, "string_data")
+TENSOR.add(9, BYTES, DATA, "raw")
 for _number, _name, _wire in (
     (4, "float_data", FIXED32),
     (5, "int32_data", VARINT),
@@ -77,58 +111,57 @@ for _number, _name, _wire in (
     (10, "double_data", FIXED64),
     (11, "uint64_data", VARINT),
 ):
-    TENSOR[_tag(_number, BYTES)] = (DATA, _name)
-    TENSOR[_tag(_number, _wire)] = (ELEMENT, _name)
+    TENSOR.add(_number, BYTES, DATA, _name)
+    TENSOR.add(_number, _wire, ELEMENT, _name)
 
-_SPARSE = _schema(varints=(3,), once={1: TENSOR, 2: TENSOR})
-_SPARSE[_tag(3, BYTES)] = (PACKED, "dims")
+_SPARSE = Schema().define(varints=(3,), once={1: TENSOR, 2: TENSOR})
+_SPARSE.add(3, BYTES, PACKED, "dims")
 
-_GRAPH: Schema = {}
+_GRAPH = Schema()
 
-_ATTRIBUTE = _schema(
+_ATTRIBUTE = Schema().define(
     varints=(3, 8, 20),
     texts=(1, 21),
     children={10: TENSOR, 11: _GRAPH, 23: _SPARSE},
     once={5: TENSOR, 6: _GRAPH, 22: _SPARSE},
     dropped=(13, 14, 15),
 )
-_ATTRIBUTE[_tag(2, FIXED32)] = (KEEP, None)
-_ATTRIBUTE[_tag(7, FIXED32)] = (KEEP, None)
-_ATTRIBUTE[_tag(7, BYTES)] = (PACKED, "floats")
-_ATTRIBUTE[_tag(8, BYTES)] = (PACKED, "ints")
-_ATTRIBUTE[_tag(4, BYTES)] = (BLOB, "s")
-_ATTRIBUTE[_tag(9, BYTES)] = (BLOB, "strings")
+_ATTRIBUTE.add(2, FIXED32, KEEP)
+_ATTRIBUTE.add(7, FIXED32, KEEP)
+_ATTRIBUTE.add(7, BYTES, PACKED, "floats")
+_ATTRIBUTE.add(8, BYTES, PACKED, "ints")
+_ATTRIBUTE.add(4, BYTES, BLOB, "s")
+_ATTRIBUTE.add(9, BYTES, BLOB, "strings")
 
-NODE = _schema(texts=(1, 2, 3, 4, 7, 8), children={5: _ATTRIBUTE}, dropped=(6, 9, 10))
+NODE = Schema().define(texts=(1, 2, 3, 4, 7, 8), children={5: _ATTRIBUTE}, dropped=(6, 9, 10))
 
-_DIM = _schema(varints=(1,), texts=(2,), dropped=(3,))
-_SHAPE = _schema(children={1: _DIM})
-_TENSOR_TYPE = _schema(varints=(1,), once={2: _SHAPE})
-_TYPE = _schema(once={1: _TENSOR_TYPE}, dropped=(4, 5, 6, 7, 8, 9))
-_INPUT = _schema(texts=(1,), once={2: _TYPE}, dropped=(3, 4))
-_OUTPUT = _schema(texts=(1,), dropped=(2, 3, 4))
+_DIM = Schema().define(varints=(1,), texts=(2,), dropped=(3,))
+_SHAPE = Schema().define(children={1: _DIM})
+_TENSOR_TYPE = Schema().define(varints=(1,), once={2: _SHAPE})
+_TYPE = Schema().define(once={1: _TENSOR_TYPE}, dropped=(4, 5, 6, 7, 8, 9))
+_INPUT = Schema().define(texts=(1,), once={2: _TYPE}, dropped=(3, 4))
+_OUTPUT = Schema().define(texts=(1,), dropped=(2, 3, 4))
 
-_GRAPH.update(
-    _schema(
-        texts=(2,),
-        children={1: NODE, 5: TENSOR, 11: _INPUT, 12: _OUTPUT, 15: _SPARSE},
-        dropped=(10, 13, 14, 16),
-    )
+_GRAPH.define(
+    texts=(2,),
+    children={1: NODE, 5: TENSOR, 11: _INPUT, 12: _OUTPUT, 15: _SPARSE},
+    dropped=(10, 13, 14, 16),
 )
 
-_OPSET = _schema(varints=(2,), texts=(1,))
+_OPSET = Schema().define(varints=(2,), texts=(1,))
 
-_FUNCTION = _schema(
+_FUNCTION = Schema().define(
     texts=(1, 4, 5, 6, 10, 13),
     children={7: NODE, 9: _OPSET, 11: _ATTRIBUTE},
     dropped=(2, 3, 8, 12, 14),
 )
 
-MODEL = _schema(
+MODEL = Schema().define(
     varints=(1,),
     texts=(2, 3),
     children={8: _OPSET, 25: _FUNCTION},
     once={7: _GRAPH},
     dropped=(4, 5, 6, 14, 26),
 )
-MODEL[_tag(20, BYTES)] = (NOTE, "training_info")
+MODEL.add(20, BYTES, NOTE, "training_info")
+MODEL.quick = bytes(256)  # the walk counts these fields to tell a broken model from another file

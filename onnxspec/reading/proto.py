@@ -249,7 +249,7 @@ def _message_class() -> Any:
                 module = importlib.util.module_from_spec(spec)
                 spec.loader.exec_module(module)
                 return module.ModelProto
-    import onnx  # noqa: PLC0415, TID251
+    import onnx
 
     return onnx.ModelProto
 
@@ -285,6 +285,10 @@ def _notes(skeleton: Skeleton) -> list[Diagnostic]:
 
 def _payload_of(record: TensorRecord) -> tuple[Payload, TensorError | None]:
     """Give the one payload of a tensor, and a problem where there are several."""
+    if len(record) == 1:
+        ((kind, runs),) = record.items()
+        if len(runs) == 1 and runs[0].length and kind != "segment":
+            return Payload(kind, (runs[0],)), None
     kinds = [kind for kind, runs in record.items() if kind != "segment" and any(run.length for run in runs)]
     problem = None
     if "segment" in record:
@@ -307,6 +311,20 @@ class _Builder:
         self._external = external
         self._limits = limits
         self._unknown_keys: dict[str, int] = {}
+        self._readers: dict[int | None, Callable[[Any], AttributeValue]] = {
+            1: lambda proto: proto.f,
+            2: lambda proto: proto.i,
+            3: lambda proto: _text(proto.s),
+            4: lambda proto: self.tensor(proto.t) if proto.HasField("t") else None,
+            5: lambda proto: self.graph(proto.g) if proto.HasField("g") else None,
+            6: lambda proto: list(proto.floats),
+            7: lambda proto: list(proto.ints),
+            8: lambda proto: [_text(item) for item in proto.strings],
+            9: lambda proto: [self.tensor(item) for item in proto.tensors],
+            10: lambda proto: [self.graph(item) for item in proto.graphs],
+            11: lambda proto: self.sparse(proto.sparse_tensor) if proto.HasField("sparse_tensor") else None,
+            12: lambda proto: [self.sparse(item) for item in proto.sparse_tensors],
+        }
 
     def diagnostics(self) -> list[Diagnostic]:
         """Tell what was odd."""
@@ -352,40 +370,28 @@ class _Builder:
 
     def node(self, proto: Any) -> Node:
         """Convert a node."""
+        attributes = {}
+        for attribute in proto.attribute:
+            converted = self.attribute(attribute)
+            attributes[converted.name] = converted
         return Node(
             proto.name,
             proto.op_type,
             _domain(proto.domain),
             list(proto.input),
             list(proto.output),
-            {attribute.name: self.attribute(attribute) for attribute in proto.attribute},
+            attributes,
             proto.overload,
         )
 
     def attribute(self, proto: Any) -> Attribute:
         """Convert an attribute: the field that its type names, else the one that is set."""
-        name = _FIELD_BY_TYPE.get(proto.type)
-        if name is None:
-            name = next((field.name for field, _ in proto.ListFields() if field.name in _VALUE_FIELDS), "")
-        return Attribute(proto.name, self._value(proto, name), proto.ref_attr_name)
-
-    def _value(self, proto: Any, name: str) -> AttributeValue:
-        """Convert the value in one field."""
-        if name in {"i", "f"}:
-            value: AttributeValue = getattr(proto, name)
-            return value
-        if name == "s":
-            return _text(proto.s)
-        if name in {"ints", "floats"}:
-            return list(getattr(proto, name))
-        if name == "strings":
-            return [_text(item) for item in proto.strings]
-        if not name:
-            return None
-        convert: Callable[[Any], AttributeValue] = {"t": self.tensor, "g": self.graph}.get(name[0], self.sparse)
-        if name in {"tensors", "graphs", "sparse_tensors"}:
-            return [convert(item) for item in getattr(proto, name)]
-        return convert(getattr(proto, name)) if proto.HasField(name) else None
+        read = self._readers.get(proto.type)
+        if read is None:
+            names = (field.name for field, _ in proto.ListFields())
+            code = next((_TYPE_BY_FIELD[name] for name in names if name in _TYPE_BY_FIELD), None)
+            read = self._readers.get(code, _nothing)
+        return Attribute(proto.name, read(proto), proto.ref_attr_name)
 
     def sparse(self, proto: Any) -> SparseTensor:
         """Convert a sparse tensor."""
@@ -435,19 +441,22 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "backslashreplace")
 
 
+def _nothing(_: Any) -> None:
+    """Stand for the value of an attribute that has none that is known."""
+
+
 _EXTERNAL = 1
-_FIELD_BY_TYPE = {
-    1: "f",
-    2: "i",
-    3: "s",
-    4: "t",
-    5: "g",
-    6: "floats",
-    7: "ints",
-    8: "strings",
-    9: "tensors",
-    10: "graphs",
-    11: "sparse_tensor",
-    12: "sparse_tensors",
+_TYPE_BY_FIELD = {
+    "f": 1,
+    "i": 2,
+    "s": 3,
+    "t": 4,
+    "g": 5,
+    "floats": 6,
+    "ints": 7,
+    "strings": 8,
+    "tensors": 9,
+    "graphs": 10,
+    "sparse_tensor": 11,
+    "sparse_tensors": 12,
 }
-_VALUE_FIELDS = frozenset(_FIELD_BY_TYPE.values())

@@ -57,6 +57,8 @@ class Payload:
     @property
     def nbytes(self) -> int:
         """Bytes in the file, over all segments."""
+        if len(self.segments) == 1:
+            return self.segments[0].length
         return sum(segment.length for segment in self.segments)
 
 
@@ -67,7 +69,7 @@ def stored_bytes(dtype: DType, size: int) -> int:
 
 def element_count(dims: Sequence[int]) -> int:
     """Give the elements of a tensor; 0 where a dim is negative."""
-    return 0 if min(dims, default=0) < 0 else math.prod(dims)
+    return 0 if dims and min(dims) < 0 else math.prod(dims)
 
 
 def _guarded(function: Callable[..., _T]) -> Callable[..., _T]:
@@ -165,7 +167,7 @@ class StoredTensor:
         self._reader: PayloadReader | None = None
         self._content_hash: str | None = None
         if payload.segments:
-            self.location: tuple[Any, ...] = (*file_identity, payload.segments[0].offset, payload.nbytes)
+            self.location: tuple[Any, ...] = (file_identity, payload.segments[0].offset, payload.nbytes)
         else:
             self.location = ("memory", next(_MEMORY))
         self.problem = self._check_dims(limits) or problem or self._check_payload()
@@ -360,10 +362,10 @@ class StoredTensor:
             return TensorError("unsupported_dtype", f"Values of type {self.dtype} cannot be read as real numbers.")
         if len(self.shape) > limits.rank:
             return TensorError("rank_too_high", f"It has {len(self.shape)} dims; at most {limits.rank} are accepted.")
-        if min(self.shape, default=0) < 0:
+        if self.shape and min(self.shape) < 0:
             return TensorError("negative_dim", f"It has a negative dim: {list(self.shape)}.")
-        extent = math.prod(dim for dim in self.shape if dim)
-        if stored_bytes(self._dtype, extent) > MAX_BYTES or extent * 8 > MAX_BYTES:
+        extent = self.size or math.prod(dim for dim in self.shape if dim)
+        if extent * 8 > MAX_BYTES:
             return TensorError("dims_overflow", f"Its dims {list(self.shape)} ask for more than a computer can hold.")
         if self.nbytes > limits.tensor_bytes:
             sizes = f"{self.nbytes:,} stored bytes; at most {limits.tensor_bytes:,} are accepted"
@@ -382,10 +384,11 @@ class StoredTensor:
             return TensorError("payload_field", f"Its data are in {kind}, where {self.dtype} cannot be.")
         if kind in {"int32_data", "int64_data", "uint64_data"}:
             return self._check_varints(-(-self.nbytes // max(dtype.bits // 8, 1)))
-        width = dtype.bits // 8
-        given = sum(s.length // (width + 1) * width if s.tagged else s.length for s in self.payload.segments)
-        ragged = any(s.tagged and s.length % (width + 1) for s in self.payload.segments)
-        if given != self.nbytes or ragged:
+        given = 0
+        for segment in self.payload.segments:
+            tags = segment.length // (dtype.bits // 8 + 1) if segment.tagged else 0
+            given += segment.length - tags
+        if given != self.nbytes:
             return TensorError(
                 "payload_length", f"It has {given:,} bytes of data; its dims ask for {self.nbytes:,} bytes."
             )

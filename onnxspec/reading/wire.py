@@ -19,7 +19,6 @@ from onnxspec.reading._schema import (
     BLOB,
     CHILD,
     DATA,
-    DROP,
     ELEMENT,
     KEEP,
     MODEL,
@@ -27,6 +26,10 @@ from onnxspec.reading._schema import (
     NOTE,
     ONCE,
     PACKED,
+    QUICK_FIXED,
+    QUICK_NONE,
+    QUICK_NUMBER,
+    QUICK_TEXT,
     TENSOR,
     TEXT,
     Schema,
@@ -43,6 +46,7 @@ HEADER = 32  # bytes that surely hold one tag with a length or number
 SHORT = 64  # lists of fewer bytes are copied with their neighbours
 LEFT_OUT = 2**18  # attribute values of more bytes stay out of the skeleton
 MESSAGE_COST = 96  # bytes that protobuf needs for a message, however small
+UNKNOWN = (NOTE, None)
 TOKEN_TAG = 12 << 3 | 2
 
 TensorRecord = dict[str, list[Segment]]  # field -> where its bytes are
@@ -144,39 +148,71 @@ class _Walk:
     def run(self) -> Skeleton:  # noqa: C901, PLR0912, PLR0915
         """Walk iteratively. One loop without calls on its common paths: it sees millions of fields.
 
-        All positions are absolute; ``buffer`` holds the file from ``base`` to ``top``.
-        ``mark`` is where the stretch of fields begins that is to be copied as it is.
+        Positions are absolute, but for `i` and `j`; ``buffer`` holds the file from ``base``
+        to ``top``. ``mark`` is where the stretch of fields begins that is to be copied as it
+        is. A message that is copied whole joins the stretch around it, whose mark waits on
+        the stack until then; it is None once that stretch was copied.
         """
-        size = self.source.size
         max_fields = self.limits.fields
-        stack: list[tuple[Schema, int, bytearray, int, int]] = []
-        schema, end, out, seen = MODEL, size, bytearray(), 0
-        buffer, base, top = b"", 0, 0
-        safe = -1
-        position = mark = fields = 0
+        stack: list[list[Any]] = []  # [schema, end, out, seen, mark, start and tag of the message inside]
+        schema, end, out, seen = MODEL, self.source.size, bytearray(), 0
+        start = body = position = mark = fields = tag = 0
+        buffer, base, top, safe = b"", 0, 0, -1
         try:
             while True:
                 if position == end:
-                    if mark < end:
-                        out += buffer[mark - base : end - base]
-                        self.cost += end - mark
                     if not stack:
+                        out += buffer[mark - base : end - base]
                         break
-                    body = self._close(schema, out)
-                    schema, end, out, seen, tag = stack.pop()
-                    out += _encode(tag)
-                    out += _encode(len(body))
-                    out += body
-                    mark = position
+                    parent, end, parent_out, seen, parent_mark, start, tag, body = stack.pop()
+                    self.cost += MESSAGE_COST
+                    if mark == body and not out and schema is not TENSOR and parent_mark is not None:
+                        mark = parent_mark
+                    else:
+                        out += buffer[mark - base : position - base]
+                        if schema is TENSOR:
+                            out += self._token()
+                        if parent_mark is not None:
+                            parent_out += buffer[parent_mark - base : start - base]
+                            self.cost += start - parent_mark
+                        self.cost += position - mark
+                        parent_out += _encode(tag)
+                        parent_out += _encode(len(out))
+                        parent_out += out
+                        mark = position
+                    schema, out = parent, parent_out
                     continue
                 if position > safe:
-                    if mark < position:
-                        out += buffer[mark - base : position - base]
-                        self.cost += position - mark
-                        mark = position
+                    out += buffer[mark - base : position - base]
+                    self.cost += position - mark
+                    mark = position
+                    for frame in stack:
+                        if frame[4] is not None:
+                            frame[2] += buffer[frame[4] - base : frame[5] - base]
+                            self.cost += frame[5] - frame[4]
+                            frame[4] = None
                     buffer, base, top, safe = self._refill(position)
-                start = position
-                i = start - base
+                i = position - base
+                last = (end if end < safe else safe) - base
+                quick = schema.quick
+                while i < last:  # texts and numbers of few bytes
+                    kind = quick[buffer[i]]
+                    if kind == QUICK_TEXT:
+                        j = i + 2 + buffer[i + 1]
+                        if buffer[i + 1] > 127 or j > last or not buffer[i + 2 : j].isascii():
+                            break
+                    elif kind == QUICK_NONE:
+                        break
+                    else:
+                        j = i + 5 if kind == QUICK_FIXED else i + 2
+                        if j > last or (kind == QUICK_NUMBER and buffer[i + 1] > 127):
+                            break
+                    i = j
+                    fields += 1
+                start = base + i
+                if start == end:
+                    position = end
+                    continue
                 tag = buffer[i]
                 i += 1
                 if tag >= 0x80:
@@ -207,43 +243,36 @@ class _Walk:
                 fields += 1
                 if fields > max_fields:
                     raise LimitError(f"It has more than {max_fields:,} protobuf fields.")
-                entry = schema.get(tag)
-                if entry is None:
-                    if mark < start:
-                        out += buffer[mark - base : start - base]
-                        self.cost += start - mark
-                    mark = position
-                    self.notes["unknown_fields"] += 1
-                    continue
-                action, argument = entry
                 if not stack:
-                    self.known += 1
+                    self.known += tag in schema.actions
+                action, argument = schema.actions.get(tag, UNKNOWN)
+                if action == CHILD or action == ONCE:  # noqa: PLR1714, SIM109
+                    if action == ONCE:
+                        seen = self._check_once(seen, tag)
+                    body = base + i
+                    stack.append([schema, end, out, seen, mark, start, tag, body])
+                    self._enter(argument, len(stack))
+                    schema, end, out, seen = argument, position, bytearray(), 0
+                    position = mark = body
+                    continue
                 if action <= BLOB and position <= top:
                     if action == KEEP:
                         continue
                     if action == TEXT:
-                        if buffer[i : i + length].isascii() or _is_utf8(buffer[i : i + length]):
+                        if _is_utf8(buffer[i : i + length]):
                             continue
                     elif length <= SHORT:
                         self.cost += 8 * length
                         continue
-                if mark < start:
-                    out += buffer[mark - base : start - base]
-                    self.cost += start - mark
+                out += buffer[mark - base : start - base]
+                self.cost += start - mark
                 mark = position
-                if action in {CHILD, ONCE}:
-                    if action == ONCE:
-                        seen = self._check_once(seen, tag)
-                    stack.append((schema, end, out, seen, tag))
-                    self._enter(argument, len(stack))
-                    schema, end, out, seen = argument, position, bytearray(), 0
-                    position = mark = base + i
-                elif action in {DATA, ELEMENT}:
+                if action in {DATA, ELEMENT}:
                     self._note_payload(argument, action == ELEMENT, start, base + i, position)
                 elif action == NOTE:
                     self._note(argument, schema, start)
-                elif action != DROP:
-                    out += self._copy(entry, tag, base + i, length)
+                elif action <= BLOB:
+                    out += self._copy(action, argument, tag, base + i, length)
         except IndexError:
             raise WireError("The file ends in the middle of a field.", early=True, known=self.known) from None
         except WireError as error:
@@ -289,15 +318,10 @@ class _Walk:
                 raise LimitError(f"It has more than {self.limits.tensors:,} tensors.")
             self.tensors.append({})
 
-    def _close(self, schema: Schema, out: bytearray) -> bytearray:
-        """Finish a message: give a tensor its token."""
-        self.cost += MESSAGE_COST
-        if schema is TENSOR:
-            token = str(len(self.tensors) - 1).encode()
-            out.append(TOKEN_TAG)
-            out.append(len(token))
-            out += token
-        return out
+    def _token(self) -> bytes:
+        """Give the field that leads from the tensor in the skeleton to its record."""
+        number = str(len(self.tensors) - 1).encode()
+        return bytes((TOKEN_TAG, len(number))) + number
 
     def _check_cost(self) -> None:
         """Refuse a skeleton over its limit."""
@@ -321,15 +345,16 @@ class _Walk:
 
     def _note(self, name: str, schema: Schema, start: int) -> None:
         """Note that a field is there which is not read."""
-        if schema is TENSOR:
+        if name is not None and schema is TENSOR:
             self.tensors[-1].setdefault(name, []).append(Segment(start, 0))
             self.tensors[-1][name][1:] = []
-        else:
+        elif name == "training_info":
             self.notes[name] += 1
+        else:
+            self.notes["unknown_fields"] += 1
 
-    def _copy(self, entry: tuple[int, Any], tag: int, body: int, length: int) -> bytes:
+    def _copy(self, action: int, name: Any, tag: int, body: int, length: int) -> bytes:
         """Give a long or special field as the skeleton gets it: whole, or not at all."""
-        action, name = entry
         if action in {PACKED, BLOB} and length > LEFT_OUT:
             self.notes[f"left_out:{name}"] += 1
             return b""

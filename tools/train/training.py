@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx  # noqa: TID251
+import onnx
 import torch
 
 Array = npt.NDArray[np.float32]
 Init = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 OPSET = 18
-EXPORTER = "torch.onnx.export(dynamo=True, external_data=False), source-file stack traces removed"
+EXPORTER = "torch.onnx.export(dynamo=True), weights embedded, stack traces with source paths removed"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,340 @@
+"""The phase of training of one layer: the 5+1 phases of HT-SR theory, by rules with margins.
+
+Martin and Mahoney, arXiv 1810.01075, section 4. The order of the questions matters:
+collapse first (a collapsed layer fits no law), then the Marchenko-Pastur bulk, then the
+tail, because alpha alone cannot tell heavy tails from a bulk with spikes. The rules and
+their score on matrices of known phase are in docs/validation.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from onnxspec.fits.bulk import BulkFit, fit_bulk
+from onnxspec.fits.power_law import fit_power_law
+from onnxspec.laws import marchenko_pastur
+from onnxspec.results import PowerLawFit
+
+__all__ = ["MIN_M", "Features", "Phase", "classify"]
+
+Array = NDArray[np.float64]
+Label = Literal[
+    "random_like", "bleeding_out", "bulk_spikes", "bulk_decay", "heavy_tailed", "rank_collapse", "isometric", "undecided"
+]
+
+MIN_M = 50
+"""Fewest eigenvalues for a phase: below, quantiles and tails say too little."""
+
+COLLAPSED_SHARE = 0.05
+"""Share of zero eigenvalues that makes a collapse: no random init of these shapes has any."""
+
+COLLAPSED_STRETCH = 1.5
+"""Decades by which the lower half of the spectrum may be wider than the law's (Pareto spectra: below 1.0)."""
+
+COLLAPSED_GAP = 1.5
+"""Decades between two neighbouring eigenvalues above 5 % of them, next to nothing below (noise: below 0.2)."""
+
+GOOD_P = 1e-3
+"""The bulk follows the law where the chance of a larger KS distance is at least this."""
+
+GOOD_D = 0.015
+"""... or where the distance is smaller than this, however many eigenvalues betray it."""
+
+PULLED_OUT = 1.30
+"""lambda_max / lambda_plus from which spikes stand clear of the edge: 1.7 to 1.85 times the BBP threshold (Q 1 to 10)."""
+
+FEW_SPIKES = 0.10
+"""Share of the eigenvalues that can be spikes of a low-rank signal; more is a decay of the bulk's edge."""
+
+LOST_D = 0.12
+"""KS distance from which no bulk is left (spikes of up to half of all directions: below 0.10)."""
+
+LOST_STRETCH = 0.30
+"""Decades by which the spectrum's lower half may differ from the law's where a bulk is left."""
+
+HEAVY_ALPHA = 5.0
+"""Largest exponent of a heavy tail: beyond, the tail of random matrices has it too."""
+
+HEAVY_SHARE = 0.12
+"""Smallest share of the eigenvalues in a heavy tail."""
+
+HEAVY_DECADES = 0.70
+"""Fewest decades of a heavy tail above a bulk."""
+
+HEAVY_SPREAD = 0.80
+"""Coefficient of variation of the spikes' excess strength: exponential strengths reach 0.8, power laws exceed it."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """The numbers that the phase rests on.
+
+    Attributes
+    ----------
+    zero_share : float
+        Eigenvalues that are zero at the weights' precision, over M.
+    stretch : float or None
+        ``log10(q50/q05)`` of the eigenvalues less that of the law.
+    gap : float
+        Largest step, in decades, between neighbouring eigenvalues, with at least 5 % of
+        them and at most 0.1 % of their sum below it.
+    bulk_D, bulk_p : float or None
+        KS distance of the bulk, and chance that noise has a larger one.
+    edge_ratio : float or None
+        ``lambda_max / lambda_plus``.
+    spikes, spike_share : int, float or None
+        Eigenvalues beyond the edge, and over M.
+    spike_spread : float or None
+        Coefficient of variation of ``theta / threshold - 1`` of the spikes.
+    alpha, tail_share, tail_decades : float or None
+        Of the power-law fit; only where it was needed.
+    """
+
+    zero_share: float
+    stretch: float | None = None
+    gap: float = 0.0
+    bulk_D: float | None = None
+    bulk_p: float | None = None
+    edge_ratio: float | None = None
+    spikes: int | None = None
+    spike_share: float | None = None
+    spike_spread: float | None = None
+    alpha: float | None = None
+    tail_share: float | None = None
+    tail_decades: float | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Phase of one layer, with what led to it.
+
+    Attributes
+    ----------
+    label : str
+        ``random_like``, ``bleeding_out``, ``bulk_spikes``, ``bulk_decay``,
+        ``heavy_tailed``, ``rank_collapse``, ``isometric`` or ``undecided``.
+    confidence : float or None
+        Chance, 0.5 to 1, that the closest threshold on the way would be passed on the
+        same side again, from the sampling errors of the features; not more than that.
+    margins : dict of str to float
+        Distance to each threshold on the way, in units of the feature's sampling error.
+    features : Features or None
+        The numbers.
+    labels : tuple of str
+        ``tikhonov_like``: the signal is what exceeds the edge; ``no_bulk``: lambda_plus
+        and mp_softrank mean little; ``rest_<label>``: phase of the part that has not
+        collapsed.
+    reason : str or None
+        Why a layer is undecided: ``too_small``, ``zero_matrix``, ``rank_one``, ``non_finite``.
+    """
+
+    label: Label
+    confidence: float | None = None
+    margins: dict[str, float] = field(default_factory=dict)
+    features: Features | None = None
+    labels: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+def classify(
+    evals: ArrayLike, N: int, M: int, *, bulk: BulkFit | None = None, fit: PowerLawFit | None = None, zeros: int = 0
+) -> Phase:
+    """Say in which phase of training one matrix is.
+
+    Parameters
+    ----------
+    evals : array_like of float, shape (M,)
+        Eigenvalues of ``X = W^T W / N``, descending.
+    N, M : int
+        Rows and columns of W, ``N >= M``.
+    bulk : BulkFit, optional
+        Fit of the bulk of these eigenvalues; made here where absent.
+    fit : PowerLawFit, optional
+        Power-law fit of these eigenvalues; made here where absent and needed.
+    zeros : int
+        How many of the eigenvalues (the last ones) count as 0.
+
+    Returns
+    -------
+    Phase
+
+    Raises
+    ------
+    ValueError
+        The number of eigenvalues is not M, or `zeros` exceeds it.
+    """
+    lam = np.asarray(evals, dtype=np.float64)
+    if bulk is None:
+        bulk = fit_bulk(lam, N, M, zeros=zeros)
+    elif lam.shape != (M,) or not 0 <= zeros <= M:
+        raise ValueError(f"{lam.shape} eigenvalues with {zeros} zeros do not belong to a matrix of {N} x {M}.")
+    if not bool(np.all(np.isfinite(lam))):
+        return Phase("undecided", reason="non_finite")
+    positive = lam[: M - zeros]
+    if positive.size == 0 or positive[0] <= 0.0:
+        return Phase("undecided", reason="zero_matrix")
+    if bulk.reason == "flat_spectrum":
+        return Phase("isometric", features=Features(zero_share=zeros / M))
+    if M < MIN_M:
+        return Phase("undecided", reason="too_small")
+    if positive.size == 1:
+        return Phase("undecided", reason="rank_one")
+    return _by_rules(positive, N, M, bulk, fit)
+
+
+class _Path:
+    """Collects the margins of the questions that were asked."""
+
+    def __init__(self) -> None:
+        self.margins: dict[str, float] = {}
+
+    def ask(self, name: str, distance: float, error: float) -> bool:
+        """Say whether a feature exceeds its threshold, and keep by how many errors."""
+        margin = distance / error
+        self.margins[name] = round(max(min(margin, 99.0), -99.0), 4)
+        return margin >= 0.0
+
+    def confidence(self) -> float:
+        """Give the chance that the closest question is answered in the same way again."""
+        closest = min((abs(margin) for margin in self.margins.values()), default=0.0)
+        return 1.0 - 0.5 * math.erfc(closest / math.sqrt(2.0))
+
+
+def _by_rules(positive: Array, N: int, M: int, bulk: BulkFit, fit: PowerLawFit | None) -> Phase:
+    """Ask the questions in their order."""
+    path = _Path()
+    features = _features(positive, N, M, bulk)
+    if _collapsed(path, features, M):
+        kept = _above_gap(positive)
+        rest = classify(positive[:kept], N, kept) if MIN_M <= kept < M else None
+        labels = ("no_bulk",) if rest is None or rest.label == "undecided" else ("no_bulk", f"rest_{rest.label}")
+        return _phase("rank_collapse", path, features, labels)
+    if bulk.D_bulk is not None and _good(path, bulk):
+        return _mp_phase(path, features, bulk)
+    if fit is None:
+        fit = fit_power_law(positive)
+    features = _with_tail(features, fit)
+    if _heavy(path, features, bulk, fit):
+        return _phase("heavy_tailed", path, features, ("no_bulk",))
+    return _phase("bulk_decay", path, features)
+
+
+def _phase(label: Label, path: _Path, features: Features, labels: tuple[str, ...] = ()) -> Phase:
+    """Put the result together."""
+    return Phase(label, path.confidence(), path.margins, features, labels)
+
+
+def _collapsed(path: _Path, features: Features, M: int) -> bool:
+    """Ask whether a part of the spectrum has fallen to zero."""
+    stretch_error = 2.0 / math.sqrt(M)
+    answers = [
+        path.ask("zero_share", features.zero_share - COLLAPSED_SHARE, 1.0 / M),
+        features.stretch is not None and path.ask("stretch", features.stretch - COLLAPSED_STRETCH, stretch_error),
+        path.ask("gap", features.gap - COLLAPSED_GAP, 0.1),
+    ]
+    if any(answers):  # the questions that were answered with no do not matter then
+        path.margins = {name: margin for name, margin in path.margins.items() if margin >= 0.0}
+    return any(answers)
+
+
+def _good(path: _Path, bulk: BulkFit) -> bool:
+    """Ask whether the bulk follows the law."""
+    assert bulk.D_bulk is not None and bulk.D_bulk_p is not None
+    if bulk.D_bulk <= GOOD_D and bulk.D_bulk_p < GOOD_P:
+        return path.ask("bulk_D", math.log(GOOD_D / bulk.D_bulk), 0.13)
+    # as a normal score: the logarithm of p is nearly linear in the distance
+    return path.ask("bulk_p", math.log(bulk.D_bulk_p / GOOD_P), 2.5)
+
+
+def _mp_phase(path: _Path, features: Features, bulk: BulkFit) -> Phase:
+    """Tell apart the phases with a good bulk."""
+    assert bulk.spikes is not None and bulk.spike_edge is not None and bulk.lambda_plus is not None
+    assert bulk.delta_tw is not None and features.edge_ratio is not None and features.spike_share is not None
+    top = features.edge_ratio * bulk.lambda_plus
+    error = 1.27 * bulk.delta_tw
+    path.ask("spike_edge", top - bulk.spike_edge, error)
+    if bulk.spikes == 0:
+        return _phase("random_like", path, features)
+    if path.ask("spike_share", features.spike_share - FEW_SPIKES, max(math.sqrt(bulk.spikes), 1.0) / (2.0 * bulk.M)):
+        return _phase("bulk_decay", path, features)
+    if path.ask("edge_ratio", features.edge_ratio - PULLED_OUT, error / bulk.lambda_plus):
+        return _phase("bulk_spikes", path, features, ("tikhonov_like",))
+    return _phase("bleeding_out", path, features, ("tikhonov_like",))
+
+
+def _heavy(path: _Path, features: Features, bulk: BulkFit, fit: PowerLawFit) -> bool:
+    """Ask whether a power law describes the tail better than a bulk with many spikes."""
+    if fit.alpha is None or fit.alpha_stderr is None or fit.n_tail is None:
+        return False
+    assert features.tail_share is not None and features.tail_decades is not None
+    tail_error = math.sqrt(features.tail_share / bulk.M)
+    lost = bulk.D_bulk is None or bulk.D_bulk > LOST_D or abs(features.stretch or 0.0) > LOST_STRETCH
+    if lost:
+        return path.ask("alpha", HEAVY_ALPHA - fit.alpha, fit.alpha_stderr) and path.ask(
+            "tail_share", features.tail_share - HEAVY_SHARE, tail_error
+        )
+    assert bulk.D_bulk is not None
+    path.ask("bulk_lost", math.log(bulk.D_bulk / LOST_D), 0.13)
+    spread = features.spike_spread or 0.0
+    return (
+        path.ask("alpha", HEAVY_ALPHA - fit.alpha, fit.alpha_stderr)
+        and path.ask("tail_share", features.tail_share - HEAVY_SHARE, tail_error)
+        and path.ask("tail_decades", features.tail_decades - HEAVY_DECADES, 0.1)
+        and path.ask("spike_spread", spread - HEAVY_SPREAD, 0.7 / math.sqrt(max(features.spikes or 0, 1)))
+    )
+
+
+def _features(positive: Array, N: int, M: int, bulk: BulkFit) -> Features:
+    """Compute everything but the tail."""
+    Q = N / positive.size
+    law = marchenko_pastur.quantile(np.array([0.05, 0.5]), Q)
+    low, middle = np.quantile(positive, [0.05, 0.5]).tolist()
+    stretch = None if low <= 0.0 else math.log10(middle / low) - math.log10(float(law[1]) / float(law[0]))
+    thetas = np.array([theta for theta in bulk.spike_thetas if theta is not None]) * Q**0.25 - 1.0
+    spread = float(thetas.std() / thetas.mean()) if thetas.size > 3 and float(thetas.mean()) > 0.0 else None
+    return Features(
+        zero_share=1.0 - positive.size / M,
+        stretch=stretch,
+        gap=_largest_gap(positive)[0],
+        bulk_D=bulk.D_bulk,
+        bulk_p=bulk.D_bulk_p,
+        edge_ratio=None if bulk.mp_softrank is None else 1.0 / bulk.mp_softrank,
+        spikes=bulk.spikes,
+        spike_share=bulk.spike_fraction,
+        spike_spread=spread,
+    )
+
+
+def _with_tail(features: Features, fit: PowerLawFit) -> Features:
+    """Add what the power-law fit says."""
+    if fit.alpha is None or fit.xmin is None or fit.xmax is None or fit.n_tail is None:
+        return features
+    numbers = asdict(features)
+    numbers.update(
+        alpha=fit.alpha, tail_share=fit.n_tail / fit.num_evals, tail_decades=math.log10(fit.xmax / fit.xmin)
+    )
+    return Features(**numbers)
+
+
+def _largest_gap(positive: Array) -> tuple[float, int]:
+    """Give the largest step with enough eigenvalues and little of their sum below it, and what lies above."""
+    M = positive.size
+    floor = max(float(positive[0]) * 1e-300, 5e-324)
+    steps = -np.diff(np.log10(np.maximum(positive, floor)))
+    below = np.cumsum(positive[::-1])[::-1][1:] / float(positive.sum())
+    usable = (np.arange(1, M) <= 0.95 * M) & (below <= 1e-3)
+    if not bool(usable.any()):
+        return 0.0, M
+    at = int(np.argmax(np.where(usable, steps, -1.0)))
+    return float(steps[at]), at + 1
+
+
+def _above_gap(positive: Array) -> int:
+    """Count the eigenvalues above a collapse."""
+    gap, above = _largest_gap(positive)
+    return above if gap > COLLAPSED_GAP else positive.size

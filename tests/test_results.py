@@ -1,0 +1,48 @@
+"""Saved reports: read back as they were, refused where they are not what they claim."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import onnxspec
+from onnxspec.errors import ReportError
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    path = Path(__file__).parent.parent / "fixtures/models/linear_gemm.onnx"
+    return onnxspec.inspect(path).to_json()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: d.update(schema_version="9"), "schema version"),
+        (lambda d: d.pop("schema_version"), "no onnxspec report"),
+        (lambda d: d.update(surprise=1), "unknown key"),
+        (lambda d: d["coverage"].update(slots="many"), "expected an integer"),
+        (lambda d: d["layers"][0].update(alpha="2"), "expected a number"),
+        (lambda d: d["layers"][0].update(status="fine"), "expected one of"),
+        (lambda d: d["layers"][0].pop("id"), "lacks the key"),
+        (lambda d: d.update(layers={}), "expected an array"),
+    ],
+)
+def test_reports_that_are_not_what_they_claim_are_refused(change, says: str, text: str) -> None:
+    data = json.loads(text)
+    change(data)
+    with pytest.raises(ReportError, match=says):
+        onnxspec.Report.from_json(json.dumps(data))
+
+
+@pytest.mark.parametrize("bad", ["", "{", "[" * 100_000, '{"schema_version": NaN}', "null", "[]"])
+def test_what_is_no_report_is_refused(bad: str) -> None:
+    with pytest.raises(ReportError):
+        onnxspec.Report.from_json(bad)
+
+
+def test_json_holds_no_nan(text: str) -> None:
+    assert "NaN" not in text
+    assert "Infinity" not in text
