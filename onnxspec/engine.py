@@ -230,6 +230,7 @@ def working_bytes(weight: WeightMatrix) -> int:
 def _run(found: Survey, settings: Settings, job: Job, patterns: tuple[str, ...]) -> list[Layer]:
     """Analyse the layers, several at a time, and give them in graph order."""
     from onnxspec.layer import analyze_layer
+    from onnxspec.verdicts import correct_for_looking_often
 
     total = sum(flops(weight) for weight in found.weights)
     deadline = None if job.timeout is None else time.monotonic() + job.timeout
@@ -254,7 +255,7 @@ def _run(found: Survey, settings: Settings, job: Job, patterns: tuple[str, ...])
                 if future is not None:
                     future.cancel()
             raise
-    return layers
+    return correct_for_looking_often(layers)
 
 
 def _refusal(weight: WeightMatrix, job: Job, patterns: tuple[str, ...], deadline: float | None) -> Layer | None:

@@ -25,6 +25,7 @@ def blank_layer(weight: WeightMatrix) -> Layer:
         used_by=tuple(weight.used_by),
         shape=weight.shape,
         dtype=weight.dtype,
+        quantization=weight.quantization,
         parameters=weight.parameters,
         chain=weight.constant.chain(),
         place=weight.place,

@@ -15,6 +15,7 @@ from onnxspec.graph import layouts
 from onnxspec.results import Layer, Plot, PowerLawFit, Spectrum
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.metrics import metrics
+from onnxspec.verdicts import MATRIX, TAIL, Verdicts, nothing, of_matrix, of_tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ def analyze_layer(weight: WeightMatrix, settings: Settings) -> Layer:
         With status ``failed`` where the values cannot be read or are not finite.
     """
     try:
-        canonical = weight.canonical()
+        canonical, quantization = weight.read()
         content_hash = weight.content_hash()
     except TensorError as error:
         return without_numbers(weight, "failed", error.code, error.message)
@@ -59,8 +60,10 @@ def analyze_layer(weight: WeightMatrix, settings: Settings) -> Layer:
         failed = without_numbers(
             weight, "failed", "non_finite", f"{bad} of {canonical.size} values are NaN or infinite"
         )
-        return replace(failed, content_hash=content_hash)
-    layer = replace(blank_layer(weight), content_hash=content_hash, value_hash=value_hash(canonical))
+        return replace(failed, content_hash=content_hash, quantization=quantization)
+    layer = replace(
+        blank_layer(weight), content_hash=content_hash, value_hash=value_hash(canonical), quantization=quantization
+    )
     try:
         return _measure(layer, canonical, weight.dtype, settings)
     except np.linalg.LinAlgError as error:
@@ -83,7 +86,8 @@ def value_hash(canonical: Array) -> str:
 def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> Layer:
     """Compute spectrum, metrics and fit of finite values."""
     stack = layouts.matrices(canonical, unfold=settings.conv == "unfold")
-    pooled = spectrum(stack, dtype=dtype, exact=settings.exact)
+    floor = layer.quantization.noise_floor if layer.quantization is not None else None
+    pooled = spectrum(stack, dtype=dtype, noise_floor=floor, exact=settings.exact)
     if layer.role == "depthwise_conv":
         fit = _no_fit(pooled, "depthwise")
     else:
@@ -102,7 +106,9 @@ def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> 
     for name in ("alpha", "alpha_stderr", "xmin", "xmax", "D", "n_tail"):
         if getattr(fit, name) is None:
             reasons[name] = fit.reason or "slices"
-    measured: dict[str, Any] = dict(numbers)
+    verdicts = _verdicts(layer, canonical, pooled, fit, dtype, settings)
+    reasons |= verdicts.reasons
+    measured: dict[str, Any] = {**numbers, **verdicts.values}
     return replace(
         layer,
         **measured,
@@ -123,6 +129,26 @@ def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> 
         evals=tuple(pooled.evals.tolist()) if settings.spectra else None,
         plot=_plot(pooled, fit, settings),
     )
+
+
+def _verdicts(
+    layer: Layer, canonical: Array, pooled: Spectrum, fit: PowerLawFit, dtype: str, settings: Settings
+) -> Verdicts:
+    """Add what the chosen effort says about the tail and about the layer as one matrix."""
+    if layer.value_hash is None:
+        raise ValueError("the seed comes from the values' hash")
+    seed = int(layer.value_hash.rpartition(":")[2][:16], 16)
+    sliced = fit.alpha is not None and fit.xmin is None
+    out = nothing(TAIL, "slices") if sliced else of_tail(pooled.positive_evals, fit, pooled.Q, settings, seed)
+    if settings.effort == "fast":
+        return out.merge(nothing(MATRIX, "effort"))
+    if layer.role == "depthwise_conv":
+        return out.merge(nothing(MATRIX, "depthwise"))
+    unfolded = layouts.matrices(canonical, unfold=True)
+    if len(unfolded) > 1:
+        return out.merge(nothing(MATRIX, "several_matrices"))
+    known = pooled if settings.conv == "unfold" or canonical.shape[3] == 1 else None
+    return out.merge(of_matrix(unfolded[0], known, dtype, settings, seed))
 
 
 def _no_fit(pooled: Spectrum, reason: str | None) -> PowerLawFit:

@@ -263,7 +263,13 @@ class Layer:
     xmax: float | None = None
     D: float | None = None
     n_tail: int | None = None
+    alpha_unbiased: float | None = None
+    alpha_exact_ci: tuple[float, float] | None = None
+    alpha_profile: Mapping[str, Any] | None = None
+    alpha_hill: float | None = None
+    alpha_hill_excess: float | None = None
     gof_p: float | None = None
+    power_law: Mapping[str, Any] | None = None
     best_fit: str | None = None
     alternatives: Mapping[str, Any] | None = None
     sv_max: float | None = None
@@ -290,6 +296,7 @@ class Layer:
     spikes: int | None = None
     trained: Mapping[str, Any] | None = None
     phase: str | None = None
+    phase_evidence: Mapping[str, Any] | None = None
     slices: tuple[Mapping[str, Any], ...] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Verdicts on one matrix, each with the numbers that led to it: trained, phase, traps, health."""

@@ -156,7 +156,8 @@ def compare_alternatives(evals: ArrayLike, fit: PowerLawFit) -> Alternatives:
     if tests[0].p <= _SIGNIFICANT:
         base = "truncated_power_law"
         tests += [_vuong(points, base, other) for other in others]
-    better = [t.alternative for t in tests if t.reference == base and not t.nested and t.R < 0.0 and t.p <= _SIGNIFICANT]
+    rivals = [test for test in tests if test.reference == base and not test.nested]
+    better = [test.alternative for test in rivals if test.R < 0.0 and test.p <= _SIGNIFICANT]
     best = max(better, key=lambda law: total[law], default=base)
     shift = logs.size * math.log(fit.xmin)
     return Alternatives(
@@ -215,4 +216,5 @@ def _vuong(points: Mapping[str, Pointwise], reference: str, alternative: str) ->
     spread = math.sqrt(float(ratios.var()) * ratios.size)
     if spread <= 1e-9 * ratios.size or abs(R) <= 1e-9 * ratios.size:
         return Comparison(reference, alternative, R, None, 1.0, nested=False)
-    return Comparison(reference, alternative, R, R / spread, math.erfc(abs(R) / (math.sqrt(2.0) * spread)), nested=False)
+    normalized = R / spread
+    return Comparison(reference, alternative, R, normalized, math.erfc(abs(normalized) / math.sqrt(2.0)), nested=False)

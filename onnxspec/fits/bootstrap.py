@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from onnxspec._jit import jit
 from onnxspec.fits.power_law import KS_CODES, scan_xmin
 from onnxspec.fits.random_stream import stream_key, uniforms
-from onnxspec.fits.xmin_scan import _distance
+from onnxspec.fits.xmin_scan import _distance, _logs
 from onnxspec.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import ArrayLike
 
     from onnxspec.results import PowerLawFit
@@ -24,6 +26,7 @@ __all__ = ["alpha_interval", "goodness_of_fit"]
 
 _INTERVAL_STREAM = 1
 _GOODNESS_STREAM = 2
+_BATCH = 1_000_000
 _SEED2018 = KS_CODES["seed2018"]
 
 
@@ -76,7 +79,13 @@ def alpha_interval(
     if fit.alpha is None:
         return None
     x = _positive_ascending(evals)
-    drawn = _resampled_alphas(x, _floor(min_tail, x.size), KS_CODES[ks], replicas, stream_key(seed, _INTERVAL_STREAM))
+    floor = _floor(min_tail, x.size)
+    drawn = np.concatenate(
+        [
+            _resampled_alphas(x, draws, floor, KS_CODES[ks])
+            for draws in _batches(stream_key(seed, _INTERVAL_STREAM), replicas, x.size)
+        ]
+    )
     alphas = np.sort(drawn[drawn > 0.0])
     if 2 * alphas.size < replicas:
         return None
@@ -126,37 +135,33 @@ def goodness_of_fit(
     if fit.alpha is None or fit.n_tail is None or fit.D is None:
         return None
     x = _positive_ascending(evals)
-    worse = _replicas_as_bad(
-        np.log(x / x[-1]),
-        x.size - fit.n_tail,
-        fit.alpha - 1.0,
-        fit.D,
-        _floor(min_tail, x.size),
-        KS_CODES[ks],
-        replicas,
-        stream_key(seed, _GOODNESS_STREAM),
+    logs, _ = _logs(x)
+    start, beta, floor = x.size - fit.n_tail, fit.alpha - 1.0, _floor(min_tail, x.size)
+    worse = sum(
+        _replicas_as_bad(logs, draws, start, beta, fit.D, floor, KS_CODES[ks])
+        for draws in _batches(stream_key(seed, _GOODNESS_STREAM), replicas, 2 * x.size)
     )
     return worse / replicas
 
 
+def _batches(key: int, replicas: int, width: int) -> Iterator[NDArray[np.float64]]:
+    """Give the uniform numbers of all replicas, one row each, in pieces of at most 8 MB where rows allow."""
+    rows = max(1, _BATCH // width)
+    for first in range(0, replicas, rows):
+        count = min(rows, replicas - first)
+        yield uniforms(key, first * width, count * width).reshape(count, width)
+
+
 @jit
 def _resampled_alphas(
-    x: NDArray[np.float64], min_tail: int, ks: int, replicas: int, key: np.uint64
+    x: NDArray[np.float64], draws: NDArray[np.float64], min_tail: int, ks: int
 ) -> NDArray[np.float64]:
-    """Fit samples drawn with replacement; 0 where a sample has no fit."""
+    """Fit samples drawn with replacement, one for each row of `draws`; 0 where a sample has no fit."""
     n = x.size
-    alphas = np.zeros(replicas)
+    alphas = np.zeros(draws.shape[0])
     sample = np.empty(n)
-    for replica in range(replicas):
-        draws = uniforms(key, replica * n, n)
-        copies = np.zeros(n, np.int64)
-        for i in range(n):
-            copies[int(draws[i] * n)] += 1
-        place = 0
-        for i in range(n):
-            for _ in range(copies[i]):
-                sample[place] = x[i]
-                place += 1
+    for replica in range(draws.shape[0]):
+        _draw_body(x, n, draws[replica], sample)
         start, alpha, _ = scan_xmin(sample, min_tail, ks)
         if start >= 0:
             alphas[replica] = alpha
@@ -166,31 +171,28 @@ def _resampled_alphas(
 @jit
 def _replicas_as_bad(
     logs: NDArray[np.float64],
+    draws: NDArray[np.float64],
     start: int,
     beta: float,
     bar: float,
     min_tail: int,
     ks: int,
-    replicas: int,
-    key: np.uint64,
 ) -> int:
-    """Count the replicas none of whose candidates for xmin comes closer than `bar`."""
-    n = logs.size
-    sample = np.empty(n)
+    """Count the replicas, one for each row of `draws`, none of whose candidates comes closer than `bar`."""
+    sample = np.empty(logs.size)
     worse = 0
-    for replica in range(replicas):
-        draws = uniforms(key, replica * 2 * n, 2 * n)
-        body = _draw_body(logs, start, draws, sample)
-        _draw_tail(logs[start], beta, draws, body, sample)
+    for replica in range(draws.shape[0]):
+        body = _draw_body(logs, start, draws[replica], sample)
+        _draw_tail(logs[start], beta, draws[replica], body, sample)
         if not _beats(sample, min_tail, ks, body, bar):
             worse += 1
     return worse
 
 
 @jit
-def _draw_body(logs: NDArray[np.float64], start: int, draws: NDArray[np.float64], sample: NDArray[np.float64]) -> int:
-    """Write the replica's values below xmin, ascending, and give their number."""
-    n = logs.size
+def _draw_body(values: NDArray[np.float64], start: int, draws: NDArray[np.float64], sample: NDArray[np.float64]) -> int:
+    """Draw n values with replacement and write those below index `start`, ascending; give their number."""
+    n = values.size
     copies = np.zeros(start, np.int64)
     for i in range(n):
         chosen = int(draws[i] * n)
@@ -199,21 +201,19 @@ def _draw_body(logs: NDArray[np.float64], start: int, draws: NDArray[np.float64]
     place = 0
     for i in range(start):
         for _ in range(copies[i]):
-            sample[place] = logs[i]
+            sample[place] = values[i]
             place += 1
     return place
 
 
 @jit
-def _draw_tail(
-    origin: float, beta: float, draws: NDArray[np.float64], body: int, sample: NDArray[np.float64]
-) -> None:
+def _draw_tail(origin: float, beta: float, draws: NDArray[np.float64], body: int, sample: NDArray[np.float64]) -> None:
     """Write the replica's tail, ascending: logarithms of Pareto order statistics by their spacings."""
     n = sample.size
-    sample_log = origin
+    value = origin
     for i in range(body, n):
-        sample_log -= math.log1p(-draws[n + i]) / ((n - i) * beta)
-        sample[i] = sample_log
+        value -= math.log1p(-draws[n + i]) / ((n - i) * beta)
+        sample[i] = value
 
 
 @jit

@@ -28,6 +28,7 @@ GOE_SPACING_RATIO = 0.5307
 """Mean ratio of consecutive spacings in the bulk of a real random matrix (Atas et al., PRL 110 (2013) 084101)."""
 
 _FLAT = 0.1
+_KURTOSIS = (-1.5, 6.0)  # beyond it the term of first order says little
 _Q_POINTS = 32
 
 
@@ -125,7 +126,8 @@ class _Noise:
     m: int
     variance: float  # of one entry
     error: float  # relative standard error of `variance`
-    thetas: Array  # strengths of the spikes that were taken out, where they are known
+    kurtosis: float  # excess kurtosis of the entries
+    thetas: Array  # strengths of the spikes that were taken out
 
     @property
     def q(self) -> float:
@@ -143,6 +145,7 @@ class _Noise:
         The error of `variance` widens the law about its mean; it does not move the mean.
         """
         mu, s = tracy_widom.centring(self.n, self.m)
+        mu += marchenko_pastur.kurtosis_edge(self.n, self.m, self.kurtosis)
         wide = math.hypot(s, mu * self.error / math.sqrt(tracy_widom.VARIANCE))
         return self.unit * (mu + (s - wide) * tracy_widom.MEAN), self.unit * wide
 
@@ -151,8 +154,15 @@ class _Noise:
         centre, scale = self.largest()
         return centre + tracy_widom.upper_quantile(level) * scale
 
+    def displaced(self, t: ArrayLike) -> Array:
+        """Give how many eigenvalues more lie below an angle than for Gaussian noise alone."""
+        count = marchenko_pastur.kurtosis_count(t, self.kurtosis)
+        return count + spiked.displaced_count(t, self.thetas, self.q) if self.thetas.size else count
 
-def fit_bulk(evals_desc: ArrayLike, N: int, M: int, *, level: float = 0.01, zeros: int = 0) -> BulkFit:
+
+def fit_bulk(
+    evals_desc: ArrayLike, N: int, M: int, *, level: float = 0.01, zeros: int = 0, kurtosis: float = 0.0
+) -> BulkFit:
     """Fit the bulk of one correlation matrix and count its spikes.
 
     Parameters
@@ -165,6 +175,10 @@ def fit_bulk(evals_desc: ArrayLike, N: int, M: int, *, level: float = 0.01, zero
         Chance, per matrix, of calling noise a spike; above 0, at most 0.1.
     zeros : int
         How many of the eigenvalues (the last ones) count as 0.
+    kurtosis : float
+        Excess kurtosis of the entries of W, which moves the median and the edge by
+        terms of order 1/M; used within -1.5 and 6. Give it wherever W is at hand: at
+        the 1 % level, 10 % of 64 x 64 Laplace matrices have a spike otherwise.
 
     Returns
     -------
@@ -187,7 +201,8 @@ def fit_bulk(evals_desc: ArrayLike, N: int, M: int, *, level: float = 0.01, zero
     # An even power of two changes no digit of the result and keeps huge or tiny eigenvalues in range.
     scale = math.ldexp(1.0, 2 * (math.frexp(float(evals[0]))[1] // 2))
     positive = evals[: M - zeros] / scale
-    noise, spikes = _iterated_median(positive, N, level)
+    kurtosis = min(max(kurtosis, _KURTOSIS[0]), _KURTOSIS[1])
+    noise, spikes = _iterated_median(positive, N, level, kurtosis)
     if 2 * spikes > positive.size:
         return replace(empty, reason="bulk_failed")
     return _scaled(_describe(empty, positive, noise, spikes), scale)
@@ -230,9 +245,9 @@ def _refusal(evals: Array, N: int, zeros: int) -> str | None:
     return "flat_spectrum" if spread < _FLAT * math.sqrt(count / N) else None
 
 
-def _iterated_median(positive: Array, N: int, level: float) -> tuple[_Noise, int]:
+def _iterated_median(positive: Array, N: int, level: float, kurtosis: float) -> tuple[_Noise, int]:
     """Find the noise level by taking out spikes until no further one shows up."""
-    noise = _noise_without(positive, N, 0, np.zeros(0))
+    noise = _noise_without(positive, N, np.zeros(0), kurtosis)
     spikes = 0
     for _ in range(30):
         found = _count_above(positive, noise.edge(level))
@@ -247,7 +262,7 @@ def _iterated_median(positive: Array, N: int, level: float) -> tuple[_Noise, int
 
 def _refined(positive: Array, spikes: int, noise: _Noise) -> _Noise:
     """Estimate the noise again, with the strengths that the spikes have in the noise known so far."""
-    return _noise_without(positive, noise.N, spikes, _thetas(positive[:spikes], positive.size, noise))
+    return _noise_without(positive, noise.N, _thetas(positive[:spikes], positive.size, noise), noise.kurtosis)
 
 
 def _count_above(descending: Array, threshold: float) -> int:
@@ -255,21 +270,23 @@ def _count_above(descending: Array, threshold: float) -> int:
     return int(descending.size - np.searchsorted(descending[::-1], threshold, side="right"))
 
 
-def _noise_without(positive: Array, N: int, k: int, thetas: Array) -> _Noise:
-    """Estimate the noise by the median of what remains without the k largest."""
+def _noise_without(positive: Array, N: int, thetas: Array, kurtosis: float) -> _Noise:
+    """Estimate the noise by the median of what remains without the spikes of the given strengths."""
+    k = thetas.size
     n, m = N - k, positive.size - k
     q = n / m
+    mean, error = variance_null(m, q)
+    unit = _Noise(N, n, m, 1.0, error / mean, kurtosis, thetas)
     t = marchenko_pastur.angle_of_probability(0.5, q)
-    if k:
-        # Spikes of finite strength push the bulk down, so its median is a lower quantile of the law.
+    if k or kurtosis:
+        # Spikes of finite strength push the bulk down, heavy entries stretch it: its median is another quantile.
         for _ in range(2):
-            displaced = float(spiked.displaced_count(t, thetas, q))
-            t = marchenko_pastur.angle_of_probability(max(0.5 - displaced / m, 0.05), q)
+            p = 0.5 - float(unit.displaced(t)) / m
+            t = marchenko_pastur.angle_of_probability(min(max(p, 0.05), 0.95), q)
     expected = 1.0 + 1.0 / q - 2.0 * math.cos(t) / math.sqrt(q)
     bulk = positive[k:]
     middle = 0.5 * float(bulk[(m - 1) // 2] + bulk[m // 2])
-    mean, error = variance_null(m, q)
-    return _Noise(N, n, m, middle * (N / n) / (expected * mean), error / mean, thetas)
+    return replace(unit, variance=middle * (N / n) / (expected * mean))
 
 
 def _thetas(spikes: Array, M: int, noise: _Noise) -> Array:
@@ -330,9 +347,9 @@ def _distance(bulk: Array, noise: _Noise) -> float:
     """Give the KS distance between the bulk and its law, displaced by the spikes."""
     t = marchenko_pastur.angle(bulk[::-1] / noise.unit, noise.q)
     expected = noise.m * marchenko_pastur.probability_of_angle(t, noise.q)
-    if noise.thetas.size:
-        nodes = np.linspace(0.0, math.pi, 65)
-        expected = expected + np.interp(t, nodes, spiked.displaced_count(nodes, noise.thetas, noise.q))
+    if noise.thetas.size or noise.kurtosis:
+        nodes = np.linspace(0.0, math.pi, 129)
+        expected = expected + np.interp(t, nodes, noise.displaced(nodes))
     excess = expected - np.arange(noise.m)
     return float(max(np.max(excess), np.max(1.0 - excess))) / noise.m
 

@@ -9,53 +9,57 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxspec._jit import jit
-
 __all__ = ["splitmix", "stream_key", "uniforms"]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
-_SHIFT_1 = np.uint64(30)
-_SHIFT_2 = np.uint64(27)
-_SHIFT_3 = np.uint64(31)
-_TO_53_BITS = np.uint64(11)
 
 
-@jit
-def splitmix(seed: np.uint64, start: int, count: int) -> NDArray[np.uint64]:
-    """Give 64-bit words number `start` to ``start + count - 1`` of the stream of `seed`.
-
-    Whole arrays, because they wrap around silently with and without numba.
-    """
-    words = np.arange(start + 1, start + count + 1).astype(np.uint64) * _GOLDEN + seed
-    words = (words ^ (words >> _SHIFT_1)) * _MIX_1
-    words = (words ^ (words >> _SHIFT_2)) * _MIX_2
-    return words ^ (words >> _SHIFT_3)
-
-
-@jit
-def uniforms(seed: np.uint64, start: int, count: int) -> NDArray[np.float64]:
-    """Give uniform numbers in ``[0, 1)`` from one stretch of a stream.
+def splitmix(key: int, start: int, count: int) -> NDArray[np.uint64]:
+    """Give a stretch of the splitmix64 sequence (Steele, Lea and Flood, OOPSLA 2014).
 
     Parameters
     ----------
-    seed : uint64
-        Names the stream.
+    key : int
+        Seed of the sequence; its lowest 64 bits count.
     start, count : int
-        Position of the first number in the stream, and how many.
+        Position of the first word, and how many.
+
+    Returns
+    -------
+    ndarray of uint64, shape (count,)
+        Any stretch can be had without those before it.
+    """
+    words = np.arange(start + 1, start + count + 1, dtype=np.uint64)
+    words *= _GOLDEN
+    words += np.uint64(key & 0xFFFFFFFFFFFFFFFF)
+    words ^= words >> np.uint64(30)
+    words *= _MIX_1
+    words ^= words >> np.uint64(27)
+    words *= _MIX_2
+    words ^= words >> np.uint64(31)
+    return words
+
+
+def uniforms(key: int, start: int, count: int) -> NDArray[np.float64]:
+    """Give uniform numbers in ``[0, 1)``, multiples of ``2**-53``.
+
+    Parameters
+    ----------
+    key, start, count
+        As for `splitmix`.
 
     Returns
     -------
     ndarray of float64, shape (count,)
-        Multiples of ``2**-53``. The words behind them are those of splitmix64
-        (Steele, Lea and Flood, OOPSLA 2014).
+        The upper 53 bits of each word.
     """
-    return (splitmix(seed, start, count) >> _TO_53_BITS).astype(np.float64) * 2.0**-53
+    return (splitmix(key, start, count) >> np.uint64(11)) * 2.0**-53
 
 
-def stream_key(seed: int, purpose: int) -> np.uint64:
-    """Give the seed of one of the streams that belong to a layer.
+def stream_key(seed: int, purpose: int) -> int:
+    """Give the key of one of the streams that belong to a layer.
 
     Parameters
     ----------
@@ -66,7 +70,7 @@ def stream_key(seed: int, purpose: int) -> np.uint64:
 
     Returns
     -------
-    uint64
-        Word number `purpose` of the stream of `seed`.
+    int
+        Word number `purpose` of the sequence of `seed`.
     """
-    return np.uint64(splitmix(np.uint64(seed & 0xFFFFFFFFFFFFFFFF), purpose, 1)[0])
+    return int(splitmix(seed, purpose, 1)[0])

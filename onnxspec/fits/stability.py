@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnxspec.fits.power_law import profile
 from onnxspec.settings import Settings
@@ -115,12 +117,12 @@ def alpha_profile(
     return AlphaProfile(tuple(kept), float(within.min()), float(within.max()), window)
 
 
-def _stretches(near: np.ndarray[tuple[int], np.dtype[np.bool_]], allowed: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[tuple[int, int]]:
+def _stretches(near: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Give first and last + 1 of each run of near candidates, split where the tails become too short."""
     label = np.where(near, 1 + allowed.astype(np.int8), 0)
     edges = np.flatnonzero(np.diff(label)) + 1
     bounds = [0, *edges.tolist(), label.size]
-    return [(first, last) for first, last in zip(bounds[:-1], bounds[1:]) if last > first and label[first]]
+    return [(first, last) for first, last in pairwise(bounds) if last > first and label[first]]
 
 
 def unbiased_alpha(fit: PowerLawFit) -> float | None:

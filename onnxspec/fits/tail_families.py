@@ -23,7 +23,6 @@ _LOGNORMAL = 1
 _STEPS = 600
 
 
-@jit
 def fit_truncated(logs: NDArray[np.float64]) -> tuple[float, float]:
     """Fit ``p(z) ~ z^-alpha e^(-cut z)``.
 
@@ -40,13 +39,10 @@ def fit_truncated(logs: NDArray[np.float64]) -> tuple[float, float]:
     cut : float
         ``tpl_lambda xmin``; 0 is the power law.
     """
-    n = logs.size
-    mean_log = logs.sum() / n
-    mean_ratio = 0.0
-    for log in logs:
-        mean_ratio += math.exp(log) / n
+    mean_log = float(logs.mean())
+    mean_ratio = float(np.exp(logs).mean())
     power = 1.0 + 1.0 / mean_log
-    largest = logs.max()
+    largest = float(logs.max())
     bounds = np.array([0.5, 15.0, math.log(1e-6) - largest, math.log(50.0)])
     alpha, cut, value = _maximum(_TRUNCATED, power - 0.3, -largest, bounds, mean_log, mean_ratio)
     if value > math.log(power - 1.0) - power * mean_log:
@@ -54,7 +50,6 @@ def fit_truncated(logs: NDArray[np.float64]) -> tuple[float, float]:
     return power, 0.0
 
 
-@jit
 def fit_lognormal(logs: NDArray[np.float64]) -> tuple[float, float]:
     """Fit ``p(z) ~ z^-1 e^(-slope y - curvature y^2)`` with ``y = log z``, a lognormal cut at xmin.
 
@@ -70,11 +65,8 @@ def fit_lognormal(logs: NDArray[np.float64]) -> tuple[float, float]:
         ``mu = log xmin - slope / (2 curvature)``; curvature 0 is the power law with
         ``alpha = 1 + slope``.
     """
-    n = logs.size
-    scale = logs.sum() / n
-    mean_square = 0.0
-    for log in logs:
-        mean_square += (log / scale) ** 2 / n
+    scale = float(logs.mean())
+    mean_square = float(np.square(logs / scale).mean())
     bounds = np.array([-1e5, 3.0, math.log(1e-9), math.log(1e6)])
     slope, curvature, value = _maximum(_LOGNORMAL, 0.5, math.log(0.1), bounds, 1.0, mean_square)
     if value > -1.0:

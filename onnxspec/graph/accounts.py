@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from onnxspec.graph.folding import constant_of
+from onnxspec.graph.folding import MOVING, constant_of
+from onnxspec.graph.quantization import parameter_inputs
 from onnxspec.reading import Graph, Model, Node, SparseTensor, StoredTensor
 
 if TYPE_CHECKING:
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Account", "Accounts", "stored_tensors"]
 
-_QUANTIZERS = frozenset({"DequantizeLinear"})
-_JOINS = frozenset({"Concat", "Add", "Sub", "Mul", "Div", "Sum", "Where"})
-_RANK = ("unused", "structural", "quantization_parameters", "vector", "small_constant")
+_RANK = ("unused", "structural", "vector", "small_constant", "quantization_parameters")
+_SELECTING = frozenset({"Gather", "GatherElements", "GatherND", "Tile", "Pad", "Resize", "UnpackBits", "Compress"})
 
 
 @dataclass(slots=True)
@@ -85,14 +85,17 @@ def _parts(constant: Constant) -> Iterator[tuple[StoredTensor, str | None]]:
             yield current.stored, role
         for position, part in enumerate(current.inputs):
             if part is not None:
-                stack.append((part, role or _purpose(current.node, position)))
+                stack.append((part, role or _purpose(current, position)))
 
 
-def _purpose(node: Node | None, position: int) -> str | None:
-    """Say what an input of a folded node is there for: None for its values."""
-    if node is None or position == 0 or node.op_type in _JOINS:
+def _purpose(constant: Constant, position: int) -> str | None:
+    """Say what an input of a folded constant is there for: None for its values."""
+    if position in parameter_inputs(constant):
+        return "quantization_parameters"
+    node = constant.node
+    if node is None or position == 0 or not (node.op_type in MOVING or node.op_type in _SELECTING):
         return None
-    return "quantization_parameters" if node.op_type in _QUANTIZERS else "structural"
+    return "structural"
 
 
 def stored_tensors(model: Model) -> Iterator[StoredTensor]:

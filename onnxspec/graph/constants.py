@@ -6,7 +6,7 @@ and folds. Folding is by evaluation, never by matching lists of operators.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,10 +21,14 @@ from onnxspec.reading import Node, SparseTensor, StoredTensor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Constant", "Constants"]
+__all__ = ["Constant", "Constants", "Watch"]
 
 SMALL = 4096
 """Elements of an argument (axes, starts, a new shape) that may be read to learn a shape."""
+
+
+Watch = Callable[["Constant", "Sequence[NDArray[np.generic] | None]"], None]
+"""Looks at the inputs of a step of folding while they are in memory."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +55,8 @@ class Constant:
         Why it cannot be had, as far as known without reading.
     small_value : ndarray or None
         The value once it was read, of a constant with few elements.
+    pinned : bool
+        Whether `small_value` is the only way to have the value: another process computed it.
     """
 
     key: int
@@ -62,6 +68,7 @@ class Constant:
     output: int = 0
     problem: TensorError | None = None
     small_value: NDArray[np.generic] | None = None
+    pinned: bool = False
 
     @property
     def size(self) -> int:
@@ -112,15 +119,24 @@ class Constant:
             stack.extend(i for i in current.inputs if i is not None)
         return list(found.values())
 
-    def load(self) -> NDArray[np.generic]:
+    def broken(self, problem: TensorError) -> Constant:
+        """Give a constant over the same bytes that cannot be had, and why."""
+        return Constant(self.key, self.shape, "undefined", inputs=(self,), problem=problem)
+
+    def load(self, watch: Watch | None = None) -> NDArray[np.generic]:
         """Read and fold the value, in its own dtype.
+
+        Parameters
+        ----------
+        watch : callable, optional
+            Called with each step and the values of its inputs.
 
         Raises
         ------
         TensorError
             A payload cannot be read, or an operator cannot be evaluated.
         """
-        order = self._steps()
+        order = self._steps(cached=watch is None)
         uses: dict[int, int] = {}
         for current in order:
             for i in current.inputs:
@@ -128,7 +144,11 @@ class Constant:
                     uses[id(i)] = uses.get(id(i), 0) + 1
         values: dict[int, NDArray[np.generic]] = {}
         for current in order:
-            value = current.small_value if current.small_value is not None else current._value(values)
+            value = current.small_value
+            if watch is not None and current.inputs and not current.pinned:
+                watch(current, [None if i is None else _value_of(i, values) for i in current.inputs])
+            if value is None:
+                value = current._value(values)
             values[id(current)] = value
             if value.size <= SMALL:
                 current.small_value = value
@@ -139,8 +159,8 @@ class Constant:
                         values.pop(id(i), None)
         return values[id(self)]
 
-    def _steps(self) -> list[Constant]:
-        """Give the constants to evaluate, each after its inputs; values at hand need no step."""
+    def _steps(self, *, cached: bool) -> list[Constant]:
+        """Give the constants to evaluate, each after its inputs; with `cached`, values at hand need no step."""
         order: list[Constant] = []
         stack: list[tuple[Constant, bool]] = [(self, False)]
         seen: set[int] = set()
@@ -150,7 +170,7 @@ class Constant:
                 order.append(current)
             elif id(current) not in seen:
                 seen.add(id(current))
-                if current.small_value is None:
+                if current.small_value is None or not (cached or current.pinned):
                     stack.append((current, True))
                     stack.extend((i, False) for i in current.inputs if i is not None)
         return order or [self]

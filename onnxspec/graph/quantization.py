@@ -97,7 +97,7 @@ class Coded:
         codes = self.codes.astype(np.float64 if integers and self.codes.itemsize >= 4 else np.float32)
         if self.zero is not None:
             zero = self.zero.astype(codes.dtype)
-            codes -= zero if not self.block else _by_blocks(zero, shape, self.axis, self.block)
+            codes = np.subtract(codes, zero if not self.block else _by_blocks(zero, shape, self.axis, self.block))
         scale = self.checked_scale()
         decoded = codes.astype(np.float32, copy=False)
         decoded *= scale if not self.block else _by_blocks(scale, shape, self.axis, self.block)

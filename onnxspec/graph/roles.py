@@ -15,7 +15,7 @@ from onnxspec.graph import layouts, quantized
 from onnxspec.graph.nodes import attribute, group_of, operator
 from onnxspec.graph.slots import Handler, Operands, SlotRole, dense
 
-__all__ = ["HANDLERS", "NOT_AVERAGED", "NO_WEIGHT", "slot_roles"]
+__all__ = ["BIASES", "HANDLERS", "NOT_AVERAGED", "NO_WEIGHT", "slot_roles"]
 
 NOT_AVERAGED: Mapping[str, str] = MappingProxyType(
     {
@@ -102,6 +102,19 @@ NO_WEIGHT = frozenset(
     ]
 )
 """Operators whose constant operands are biases, masks, tables and shapes, never weights."""
+
+
+BIASES: Mapping[str, frozenset[int]] = MappingProxyType(
+    {
+        "GRU": frozenset({3, 5}),
+        "LSTM": frozenset({3, 5, 6, 7}),
+        "RNN": frozenset({3, 5}),
+        "com.microsoft.DynamicQuantizeLSTM": frozenset({3, 5, 6, 7}),
+        "com.microsoft.MoE": frozenset({3, 5, 7}),
+        "com.microsoft.QMoE": frozenset({4, 7, 10}),
+    }
+)
+"""Inputs with two axes that hold one vector for each direction or expert, by operator."""
 
 
 def _conv(operands: Operands) -> list[SlotRole]:

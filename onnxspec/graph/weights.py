@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxspec.errors import TensorError
-from onnxspec.graph import layouts
+from onnxspec.graph import layouts, quantization
 from onnxspec.graph.accounts import Accounts
-from onnxspec.graph.constants import Constant, Constants
+from onnxspec.graph.constants import Constant, Constants, Watch
 from onnxspec.graph.depth import depths
 from onnxspec.graph.names import display, layer_name, unique
 from onnxspec.graph.nodes import operator, product
-from onnxspec.graph.roles import NO_WEIGHT, NOT_AVERAGED, slot_roles
+from onnxspec.graph.quantized import PARAMETERS
+from onnxspec.graph.roles import BIASES, NO_WEIGHT, NOT_AVERAGED, slot_roles
 from onnxspec.graph.slots import Operands, SlotRole
 from onnxspec.graph.view import GraphView, Scope
 from onnxspec.reading import Model, Node, StoredTensor
-from onnxspec.results import Diagnostic, Skip
+from onnxspec.results import Diagnostic, Quantization, Skip
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,6 +116,11 @@ class WeightMatrix:
         return self.kernel_shape[0] * self.kernel_shape[3]
 
     @property
+    def quantization(self) -> Quantization | None:
+        """How the weight is quantised, as far as known without reading it."""
+        return quantization.describe(self.constant, self.slot.scheme)
+
+    @property
     def averaged(self) -> bool:
         """Whether its metrics enter the means of the model."""
         return self.role not in NOT_AVERAGED
@@ -127,11 +133,28 @@ class WeightMatrix:
         TensorError
             The payload cannot be read or folded.
         """
+        return self.slot.layout(self._values(None))
+
+    def read(self) -> tuple[NDArray[np.float64], Quantization | None]:
+        """Read the weight as `canonical` does, and how it is quantised, in one pass.
+
+        Raises
+        ------
+        TensorError
+            The payload cannot be read or folded.
+        """
+        watcher = quantization.Watcher(self.constant, self.slot.scheme)
+        canonical = self.slot.layout(self._values(watcher if watcher else None))
+        return canonical, watcher.quantization()
+
+    def _values(self, watch: Watch | None) -> NDArray[np.float64]:
+        """Read the constant as float64."""
         if self.problem is not None:
             raise self.problem
         stored = self.constant.stored
-        array = stored.load_float64() if isinstance(stored, StoredTensor) else self.constant.load().astype(np.float64)
-        return self.slot.layout(array)
+        if isinstance(stored, StoredTensor):
+            return stored.load_float64()
+        return self.constant.load(watch).astype(np.float64)
 
     def load(self) -> NDArray[np.float64]:
         """Read the matrices as float64: ``(N, M)``, or ``(num_matrices, N, M)`` where there are several.
@@ -236,7 +259,13 @@ class _Surveyor:
             if _is_matrix(constant.shape) and self._weight(scope, index, node, path, role, constant):
                 taken.add(role.input)
         for position, constant in constants.items():
-            if position not in taken:
+            if position in taken:
+                continue
+            if position in PARAMETERS.get(operator(node), ()):
+                self._accounts.set_aside(constant, "quantization_parameters")
+            elif position in BIASES.get(operator(node), ()):
+                self._accounts.set_aside(constant, "vector")
+            else:
                 self._no_weight(node, f"{path}:{position}", constant, known=roles is not None)
 
     def _weight(self, scope: Scope, index: int, node: Node, path: str, role: SlotRole, constant: Constant) -> bool:

@@ -24,6 +24,8 @@ __all__ = [
     "cdf",
     "density",
     "edges",
+    "kurtosis_count",
+    "kurtosis_edge",
     "median",
     "probability_of_angle",
     "quantile",
@@ -295,6 +297,50 @@ def median(Q: float, sigma: float = 1.0) -> float:
     """
     _inverse(Q, sigma)
     return sigma * sigma * unit_median(Q)
+
+
+def kurtosis_count(t: ArrayLike, kurtosis: float) -> Array:
+    """Give how many eigenvalues more lie below a point because the entries are not Gaussian.
+
+    The term of order 1/M of the mean spectrum (Pan and Zhou, Ann. Appl. Probab. 18
+    (2008) 1232), integrated: ``kurtosis sin(2 t) / (2 pi)``, the same for every Q. The
+    trace does not change: the spectrum is stretched towards both ends.
+
+    Parameters
+    ----------
+    t : array_like of float
+        Angles of `angle`.
+    kurtosis : float
+        Excess kurtosis of the entries of W: 0 for Gaussian, 3 for Laplace, -1.2 for uniform ones.
+
+    Returns
+    -------
+    ndarray of float64, shape of `t`
+    """
+    return np.asarray(kurtosis / (2.0 * math.pi) * np.sin(2.0 * np.asarray(t, dtype=np.float64)))
+
+
+def kurtosis_edge(N: int, M: int, kurtosis: float) -> float:
+    """Give the shift of the upper edge at sigma = 1 that belongs to `kurtosis_count`.
+
+    Near the edge the count changes as it would if the edge moved by
+    ``kurtosis (1 + 1/sqrt Q)^2 / (M sqrt Q)``: it falls as 1/M, the fluctuations of
+    the largest eigenvalue as M^(-2/3), so it matters for all but huge matrices.
+
+    Parameters
+    ----------
+    N, M : int
+        Rows and columns of W.
+    kurtosis : float
+        Excess kurtosis of the entries of W.
+
+    Returns
+    -------
+    float
+        In units of the eigenvalues of X.
+    """
+    root = math.sqrt(M / N)
+    return kurtosis * root * (1.0 + root) ** 2 / M
 
 
 def sample(rng: np.random.Generator, N: int, M: int, sigma: float = 1.0) -> Array:

@@ -252,7 +252,7 @@ class ExternalFiles:
         fd = self._walk_folders(location, parts)
         try:
             status = os.fstat(fd)
-            self._check(location, status)
+            self._check_file(location, status)
         except BaseException:
             os.close(fd)
             raise
@@ -269,17 +269,19 @@ class ExternalFiles:
         at = self._folder_fd
         try:
             for part in parts[:-1]:
-                below = _open_part(location, part, at, folder=True)
+                below = _open_part(location, part, at, _check_folder, "O_DIRECTORY")
                 if at != self._folder_fd:
                     os.close(at)
                 at = below
-            return _open_part(location, parts[-1], at, folder=False)
+            return _open_part(location, parts[-1], at, self._check_file)
         finally:
             if at != self._folder_fd:
                 os.close(at)
 
-    def _check(self, location: str, status: os.stat_result) -> None:
+    def _check_file(self, location: str, status: os.stat_result) -> None:
         """Refuse what is no regular file, is the model itself, or has other names."""
+        if stat.S_ISLNK(status.st_mode):
+            raise _symlink(location)
         if not stat.S_ISREG(status.st_mode):
             raise _not_a_file(location)
         if (status.st_dev, status.st_ino) == self._model:
@@ -294,18 +296,21 @@ def _not_a_file(location: str) -> TensorError:
     return TensorError("external_data_not_a_file", f"The location {_shown(location)} is no regular file.")
 
 
-def _open_part(location: str, part: str, folder_fd: int, *, folder: bool) -> int:
-    """Open one part of a location, never through a link, never a pipe or device."""
+def _check_folder(location: str, status: os.stat_result) -> None:
+    """Refuse what is no folder."""
+    if stat.S_ISLNK(status.st_mode):
+        raise _symlink(location)
+    if not stat.S_ISDIR(status.st_mode):
+        raise FileNotFoundError
+
+
+def _open_part(
+    location: str, part: str, folder_fd: int, check: Callable[[str, os.stat_result], None], *flags: str
+) -> int:
+    """Open one part of a location after a look at what it is, and never through a link."""
     try:
-        mode = os.stat(part, dir_fd=folder_fd, follow_symlinks=False).st_mode
-        if stat.S_ISLNK(mode):
-            raise _symlink(location)
-        if folder and not stat.S_ISDIR(mode):
-            raise FileNotFoundError
-        if not folder and not stat.S_ISREG(mode):
-            raise _not_a_file(location)
-        flags = open_flags("O_NOFOLLOW", "O_DIRECTORY") if folder else open_flags("O_NOFOLLOW")
-        return os.open(part, flags, dir_fd=folder_fd)
+        check(location, os.stat(part, dir_fd=folder_fd, follow_symlinks=False))
+        return os.open(part, open_flags("O_NOFOLLOW", *flags), dir_fd=folder_fd)
     except FileNotFoundError:
         message = f"The file {_shown(location)} is missing; put it beside the model."
         raise TensorError("external_data_missing", message) from None

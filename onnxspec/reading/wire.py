@@ -239,7 +239,7 @@ class _Walk:
                 else:
                     raise WireError(f"At byte {start:,} stands a group or no field at all.")
                 if position > end or tag < 8:
-                    raise self._lying(start, position, tag)
+                    raise self._lying(start, position, end, tag)
                 fields += 1
                 if fields > max_fields:
                     raise LimitError(f"It has more than {max_fields:,} protobuf fields.")
@@ -289,11 +289,11 @@ class _Walk:
         buffer = self.source.pread(position, top - position)
         return buffer, position, top, top - HEADER if top < size else size
 
-    def _lying(self, start: int, position: int, tag: int) -> WireError:
+    def _lying(self, start: int, position: int, end: int, tag: int) -> WireError:
         """Say what is wrong with a field that does not fit into its message."""
         if tag < 8:
             return WireError(f"At byte {start:,} stands field number 0.")
-        if position > self.source.size:
+        if position > end == self.source.size:
             missing = f"a field at byte {start:,} needs {position:,} bytes, the file has {self.source.size:,}"
             return WireError(f"The file ends early: {missing}.", early=True)
         return WireError(f"A field at byte {start:,} is longer than the message that holds it.")

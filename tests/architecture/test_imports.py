@@ -15,6 +15,7 @@ LEVELS = (
     {"_jit", "laws", "reading"},
     {"graph", "spectra", "fits"},
     {"diagnosis", "facts", "summary", "weightwatcher", "comparing", "plots"},
+    {"verdicts"},
     {"layer"},
     {"engine", "store", "distributed"},
     {"cli"},

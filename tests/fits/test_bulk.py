@@ -27,7 +27,7 @@ def planted(rng: np.random.Generator, N: int, M: int, k: int) -> tuple[np.ndarra
 
 @pytest.mark.parametrize(("Q", "expected"), [(1, 2.858), (2, 2.17119), (4, 1.83687), (10, 1.60877)])
 def test_gavish_donoho_factor(Q: float, expected: float) -> None:
-    assert gavish_donoho_factor(Q) == pytest.approx(expected, abs=2e-4)
+    assert gavish_donoho_factor(Q) == pytest.approx(expected, abs=1e-4 if Q > 1 else 5e-4)
 
 
 # THEORY.md 2.3: standard errors of sigma^2 and quantiles of D at Q = 1, 2, 10
@@ -87,21 +87,29 @@ def test_noise_has_no_spikes_and_uniform_p_values(N: int, M: int, draws: int) ->
     assert sigma.std() == pytest.approx(stderr, rel=0.2)
 
 
+def excess_kurtosis(W: np.ndarray) -> float:
+    return float(np.mean(W**4) / np.mean(W**2) ** 2 - 3.0)
+
+
+@pytest.mark.parametrize(("N", "M"), [(64, 64), (128, 64)])
 @pytest.mark.parametrize("name", ["laplace", "uniform"])
-def test_entries_of_other_laws_have_no_spikes(name: str) -> None:
+def test_entries_of_other_laws_are_noise_once_their_kurtosis_is_known(name: str, N: int, M: int) -> None:
     rng = np.random.default_rng(9)
-    spikes = 0
-    for _ in range(60):
-        W = rng.laplace(size=(128, 64)) if name == "laplace" else rng.uniform(-1, 1, size=(128, 64))
-        spikes += bool(fit_bulk(evals_of(W), 128, 64).spikes)
-    assert spikes <= 4
+    W = rng.laplace(size=(250, N, M)) if name == "laplace" else rng.uniform(-1, 1, size=(250, N, M))
+    evals = np.linalg.eigvalsh(np.swapaxes(W, 1, 2) @ W)[:, ::-1].clip(0.0) / N
+    fits = [fit_bulk(e, N, M, kurtosis=excess_kurtosis(w)) for e, w in zip(evals, W, strict=True)]
+    assert np.mean([bool(f.spikes) for f in fits]) <= 0.03
+    assert np.mean([f.tracy_widom_p < 0.5 for f in fits if f.tracy_widom_p is not None]) == pytest.approx(0.5, abs=0.12)
+    assert np.mean([f.D_bulk_p < 0.5 for f in fits if f.D_bulk_p is not None]) == pytest.approx(0.5, abs=0.12)
+    if name == "laplace" and N == M:
+        assert np.mean([bool(fit_bulk(e, N, M).spikes) for e in evals]) > 0.05
 
 
-@pytest.mark.parametrize(("N", "M", "k"), [(600, 300, 5), (600, 300, 30), (300, 300, 30), (900, 300, 100)])
+@pytest.mark.parametrize(("N", "M", "k"), [(600, 300, 5), (450, 300, 30), (300, 300, 30), (600, 300, 100)])
 def test_planted_spikes_are_counted_and_measured(N: int, M: int, k: int) -> None:
     rng = np.random.default_rng(k + N)
     counts, variances = [], []
-    for _ in range(3):
+    for _ in range(2):
         evals, theta = planted(rng, N, M, k)
         fit = fit_bulk(evals, N, M)
         assert fit.spikes is not None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import airy
 
@@ -63,6 +63,7 @@ def test_monotone_and_continuous_over_the_whole_line() -> None:
     np.testing.assert_allclose(below + above, 1.0, atol=1e-14)
 
 
+@settings(deadline=None)
 @given(st.floats(1e-12, 0.999))
 def test_isf_inverts_sf(q: float) -> None:
     assert float(tracy_widom.sf(tracy_widom.isf(q))) == pytest.approx(q, rel=1e-8)

@@ -162,6 +162,17 @@ def test_limits_hold(limits: Limits, folder: Path) -> None:
         open_model(path, limits)
 
 
+def test_many_small_messages_cost_what_protobuf_needs(folder: Path) -> None:
+    from fixtures.hostile.wire import field, graph, model
+
+    path = folder / "model.onnx"
+    path.write_bytes(model(graph(more=field(11, b"") * 20_000)))
+    with open_model(path, Limits(skeleton_bytes=4 * 2**20)) as opened:
+        assert len(opened.graph.inputs) == 20_000
+    with pytest.raises(LimitError):
+        open_model(path, Limits(skeleton_bytes=2**20))
+
+
 def test_tensor_over_its_limit_is_a_problem_of_the_tensor(folder: Path) -> None:
     with open_model(BY_NAME["same_name"].write(folder), Limits(tensor_bytes=8)) as model:
         small, large = model.graph.initializers

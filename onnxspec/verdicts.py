@@ -1,0 +1,174 @@
+"""What one layer's numbers are worth: error bars, random-matrix fit, trained verdict and phase, by effort.
+
+``fast`` has none of it, ``standard`` what costs little beside the eigenvalues,
+``full`` the rest (docs/decisions/004). A number that the effort leaves out is null
+with the reason ``effort``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from onnxspec._codec import encode
+from onnxspec.diagnosis.phases import classify
+from onnxspec.diagnosis.trained import LEVEL, benjamini_hochberg, trained_verdict
+from onnxspec.fits.alternatives import compare_alternatives
+from onnxspec.fits.bootstrap import alpha_interval, goodness_of_fit
+from onnxspec.fits.bulk import fit_bulk
+from onnxspec.fits.hill import hill_at_median
+from onnxspec.fits.power_law import fit_power_law
+from onnxspec.fits.stability import alpha_profile, exact_interval, unbiased_alpha
+from onnxspec.fits.verdict import judge_power_law
+from onnxspec.spectra.eigen import spectrum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from onnxspec.results import Layer, PowerLawFit, Spectrum
+    from onnxspec.settings import Settings
+
+    Array = NDArray[np.float64]
+
+__all__ = ["MATRIX", "TAIL", "Verdicts", "correct_for_looking_often", "nothing", "of_matrix", "of_tail"]
+
+REPLICAS = {"standard": 200, "full": 1000}
+
+TAIL_STANDARD = ("alpha_ci", "alpha_unbiased", "alpha_exact_ci", "alpha_profile", "alpha_hill", "alpha_hill_excess")
+TAIL_FULL = ("gof_p", "alternatives", "best_fit", "power_law")
+TAIL = (*TAIL_STANDARD, *TAIL_FULL)
+MATRIX = ("mp", "spikes", "trained", "phase", "phase_evidence")
+
+
+@dataclass
+class Verdicts:
+    """Fields of `Layer`, and why those that are null are null."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def put(self, name: str, value: Any, reason: str | None = None) -> None:
+        """Enter one field in JSON-safe form, with the reason where there is none."""
+        self.values[name] = encode(value)
+        if value is None:
+            self.reasons[name] = reason or "unknown"
+
+    def merge(self, other: Verdicts) -> Verdicts:
+        """Take in the fields of another."""
+        self.values |= other.values
+        self.reasons |= other.reasons
+        return self
+
+
+def nothing(names: Iterable[str], reason: str) -> Verdicts:
+    """Give null for every name, for one reason."""
+    out = Verdicts()
+    for name in names:
+        out.put(name, None, reason)
+    return out
+
+
+def of_tail(evals: Array, fit: PowerLawFit, Q: float, settings: Settings, seed: int) -> Verdicts:
+    """Say how far the power law of a layer is to be believed.
+
+    Parameters
+    ----------
+    evals : ndarray, shape (n,)
+        The eigenvalues that were fitted.
+    fit : PowerLawFit
+        Their fit.
+    Q : float
+        Aspect ratio of one matrix.
+    settings : Settings
+        Effort, KS mode and tail floor.
+    seed : int
+        From the content of the weights.
+    """
+    out = Verdicts()
+    if settings.effort == "fast" or fit.alpha is None:
+        return nothing(TAIL, fit.reason or "effort")
+    options = {"ks": settings.ks, "min_tail": settings.min_tail}
+    interval = alpha_interval(evals, fit, seed=seed, replicas=REPLICAS[settings.effort], **options)  # type: ignore[arg-type]
+    out.put("alpha_ci", interval, "bootstrap_failed")
+    out.put("alpha_unbiased", unbiased_alpha(fit), "too_small")
+    out.put("alpha_exact_ci", exact_interval(fit), "too_small")
+    out.put("alpha_profile", alpha_profile(evals, fit, **options), "too_small")  # type: ignore[arg-type]
+    hill = hill_at_median(evals, Q)
+    out.put("alpha_hill", hill.alpha_hill, hill.reason)
+    out.put("alpha_hill_excess", hill.alpha_hill_excess, hill.reason)
+    if settings.effort != "full":
+        return out.merge(nothing(TAIL_FULL, "effort"))
+    gof_p = goodness_of_fit(evals, fit, seed=seed, replicas=REPLICAS["full"], **options)  # type: ignore[arg-type]
+    alternatives = compare_alternatives(evals, fit)
+    out.put("gof_p", gof_p, "bootstrap_failed")
+    out.put("alternatives", alternatives, alternatives.reason)
+    out.put("best_fit", alternatives.best_fit, alternatives.reason)
+    out.put("power_law", judge_power_law(fit, gof_p, alternatives))
+    return out
+
+
+def of_matrix(matrix: Array, known: Spectrum | None, dtype: str, settings: Settings, seed: int) -> Verdicts:
+    """Compare one matrix with what random matrices do: bulk, spikes, trained, phase.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (n, m)
+        The layer as one matrix: a convolution unfolded.
+    known : Spectrum or None
+        Its spectrum, where it is computed already.
+    dtype : str
+        Type in which the weights are stored.
+    settings : Settings
+        Effort and thresholds.
+    seed : int
+        From the content of the weights.
+    """
+    out = Verdicts()
+    own = known if known is not None else spectrum(matrix, dtype=dtype, exact=settings.exact)
+    zeros = own.M - own.rank
+    bulk = fit_bulk(own.evals, own.N, own.M, zeros=zeros, kurtosis=excess_kurtosis(matrix))
+    out.put("mp", bulk)
+    out.put("spikes", bulk.spikes, bulk.reason)
+    effort: Literal["standard", "full"] = "full" if settings.effort == "full" else "standard"
+    trained = trained_verdict(matrix, own.evals, effort=effort, seed=seed)
+    out.put("trained", trained)
+    if settings.min_evals > own.M:
+        out.put("phase", None, "too_small")
+        out.put("phase_evidence", None, "too_small")
+        return out
+    fit = fit_power_law(own.positive_evals, ks=settings.ks, min_tail=settings.min_tail, min_evals=settings.min_evals)
+    phase = classify(own.evals, own.N, own.M, bulk=bulk, fit=fit, zeros=zeros)
+    out.put("phase", phase.label)
+    out.put("phase_evidence", phase)
+    return out
+
+
+def correct_for_looking_often(layers: Sequence[Layer]) -> list[Layer]:
+    """Correct the trained verdicts for the number of layers that were tested (Benjamini and Hochberg 1995).
+
+    A layer is ``structured`` only where its corrected p-value is below the level.
+    """
+    tested = [i for i, layer in enumerate(layers) if layer.trained is not None and layer.trained["p_value"] is not None]
+    adjusted = benjamini_hochberg([layers[i].trained["p_value"] for i in tested])  # type: ignore[index]
+    result = list(layers)
+    for i, p in zip(tested, adjusted):
+        trained = {**(layers[i].trained or {}), "p_adjusted": float(p)}
+        if trained["verdict"] == "structured" and p >= LEVEL:
+            trained["verdict"] = "noise"
+        result[i] = replace(layers[i], trained=trained)
+    return result
+
+
+def excess_kurtosis(matrix: Array) -> float:
+    """Give the excess kurtosis of the entries; 0 where they are all equal."""
+    centred = matrix - matrix.mean()
+    largest = float(np.abs(centred).max())
+    if largest == 0.0:
+        return 0.0
+    squares = (centred / largest) ** 2
+    variance = float(squares.mean())
+    return float(np.mean(squares**2)) / variance**2 - 3.0
