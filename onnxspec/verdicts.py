@@ -152,14 +152,15 @@ def correct_for_looking_often(layers: Sequence[Layer]) -> list[Layer]:
 
     A layer is ``structured`` only where its corrected p-value is below the level.
     """
-    tested = [i for i, layer in enumerate(layers) if layer.trained is not None and layer.trained["p_value"] is not None]
-    adjusted = benjamini_hochberg([layers[i].trained["p_value"] for i in tested])  # type: ignore[index]
-    result = list(layers)
-    for i, p in zip(tested, adjusted):
-        trained = {**(layers[i].trained or {}), "p_adjusted": float(p)}
-        if trained["verdict"] == "structured" and p >= LEVEL:
-            trained["verdict"] = "noise"
-        result[i] = replace(layers[i], trained=trained)
+    result = []
+    adjusted = benjamini_hochberg([layer.trained["p_value"] if layer.trained else None for layer in layers])
+    for layer, p in zip(layers, adjusted):
+        if layer.trained is None or p is None:
+            result.append(layer)
+            continue
+        told = p < LEVEL or layer.trained["verdict"] != "structured"
+        verdict = layer.trained["verdict"] if told else "noise"
+        result.append(replace(layer, trained={**layer.trained, "p_adjusted": p, "verdict": verdict}))
     return result
 
 

@@ -2,9 +2,9 @@
 
 Graphs in attributes and local functions are scopes. A scope sees the names of
 the scopes around it, except that a function body sees only its own. A function
-is entered once per distinct way of handing it constants, never textually
-inlined, so that functions that call each other twice cost no more than they
-are long.
+is entered once per distinct way of handing it constants and attributes, never
+textually inlined, so that functions that call each other twice cost no more
+than they are long.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from onnxspec.graph.functions import attribute_key, body_of, given_attributes
 from onnxspec.limits import DEFAULT_LIMITS, Limits
-from onnxspec.reading import Function, Graph, Model, Node, SparseTensor, StoredTensor
+from onnxspec.reading import Attribute, Function, Graph, Model, Node, SparseTensor, StoredTensor
 from onnxspec.results import Diagnostic
 
 __all__ = ["GraphView", "Scope", "Value"]
@@ -42,6 +43,9 @@ NEVER_FOLDED = frozenset(
 
 UNSEEN = object()
 
+MAX_HANDS = 64
+"""Identity nodes and branches through which a carried value is followed."""
+
 Severity = Literal["info", "warning", "error"]
 
 Value = tuple["Scope", str]
@@ -66,6 +70,9 @@ class Scope:
         The local function whose body this is.
     bindings : dict
         Formal inputs that are known to be a value of another scope.
+    slices : dict
+        Inputs of a Scan's body that are one slice each time of a value of another
+        scope: that value, and the axis along which it is cut.
     """
 
     index: int
@@ -77,6 +84,7 @@ class Scope:
     owner: tuple[Scope, int] | None = None
     function: str | None = None
     bindings: dict[str, Value] = field(default_factory=dict)
+    slices: dict[str, tuple[Value, int]] = field(default_factory=dict)
     initializers: dict[str, StoredTensor | SparseTensor] = field(default_factory=dict)
     producers: dict[str, int] = field(default_factory=dict)
     consumers: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
@@ -111,20 +119,43 @@ class GraphView:
         self._build()
 
     def resolve(self, scope: Scope, name: str) -> Value | None:
-        """Find the scope that defines `name` as seen from `scope`, through bindings."""
+        """Find the scope that defines `name` as seen from `scope`.
+
+        Bindings are followed, and so are the constant results of local functions
+        into the body that makes them.
+        """
         seen = 0
         current: Scope | None = scope
         while current is not None:
             if name in current.bindings:
                 current, name = current.bindings[name]
-                seen += 1
-                if seen > self.limits.nodes:
-                    return None
-            elif name in current.producers or name in current.initializers or name in current.inputs:
+            elif name in current.producers:
+                inner = self._result(current, name) if self._functions else None
+                if inner is None:
+                    return current, name
+                current, name = inner
+            elif name in current.initializers or name in current.inputs:
                 return current, name
             else:
                 current = current.parent
+                continue
+            seen += 1
+            if seen > self.limits.nodes:
+                return None
         return None
+
+    def _result(self, scope: Scope, name: str) -> Value | None:
+        """Give the value in a function's body that a call gives under `name`, where it is constant."""
+        index = scope.producers[name]
+        node = scope.nodes[index]
+        if self.function_of(node) is None:
+            return None
+        body = next((child for child in scope.children.get(index, ()) if child.function is not None), None)
+        position = node.outputs.index(name)
+        if body is None or position >= len(body.outputs):
+            return None
+        inner = self.resolve(body, body.outputs[position])
+        return inner if inner is not None and self.is_constant(*inner) else None
 
     def nodes(self) -> Iterator[tuple[Scope, int, Node]]:
         """Give every node once for each scope that it stands in, in graph order."""
@@ -150,23 +181,44 @@ class GraphView:
         """Give the nodes of the same scope that read a value: (scope, node, input)."""
         return [(scope, node, slot) for node, slot in scope.consumers.get(name, ())]
 
+    def followed_by(self, scope: Scope, name: str, op_type: str) -> bool:
+        """Say whether a node of this operator reads a value, through Identity nodes."""
+        stack, seen = [name], {name}
+        while stack:
+            for index, slot in scope.consumers.get(stack.pop(), ()):
+                node = scope.nodes[index]
+                if node.op_type == op_type and slot == 0:
+                    return True
+                if node.op_type == "Identity" and node.outputs and node.outputs[0] not in seen:
+                    seen.add(node.outputs[0])
+                    stack.append(node.outputs[0])
+        return False
+
     def function_of(self, node: Node) -> Function | None:
         """Give the local function that a node calls."""
         return self._functions.get((node.domain, node.op_type, node.overload))
 
     def _build(self) -> None:
-        graph = self.model.graph
-        main = self._add_graph(graph, "main", None, None)
-        work = [main]
+        """Open all scopes, depth first: what a function gives is known when its call is passed."""
+        work = [self._open(self._add_graph(self.model.graph, "main", None, None))]
         while work:
-            scope = work.pop()
-            for index, node in enumerate(scope.nodes):
-                work.extend(self._children(scope, index, node))
+            child = next(work[-1], None)
+            if child is None:
+                work.pop()
+            else:
+                work.append(self._open(child))
+
+    def _open(self, scope: Scope) -> Iterator[Scope]:
+        """Give the new scopes that hang on the nodes of one, in their order."""
+        for index, node in enumerate(scope.nodes):
+            yield from self._children(scope, index, node)
 
     def _children(self, scope: Scope, index: int, node: Node) -> Iterator[Scope]:
         """Open the scopes that hang on one node; give those that are new."""
         label = node.name or f"{node.op_type}_{index}"
         for attribute in node.attributes.values():
+            if not isinstance(attribute.value, (Graph, list)):
+                continue
             graphs = attribute.value if isinstance(attribute.value, list) else [attribute.value]
             for number, graph in enumerate(graphs):
                 if isinstance(graph, Graph):
@@ -206,40 +258,97 @@ class GraphView:
         self.scopes.append(scope)
 
     def _bind_body(self, body: Scope, outer: Scope, node: Node, attribute: str) -> None:
-        """Tie the inputs of a Loop or Scan body that never change to what they start as.
+        """Tie the inputs of a Loop's or Scan's body to what they start as, or are slices of.
 
-        A loop-carried input is constant where the body hands it on untouched:
-        its output for that state is the input itself. (Keras LSTMs through
-        tf2onnx carry their weights so.)
+        A carried input is constant where the body hands it on untouched: its output
+        for that state is the input itself. (Keras LSTMs through tf2onnx carry their
+        weights so.)
         """
         if attribute != "body" or node.domain not in ("", "ai.onnx"):
             return
         if node.op_type == "Loop":
             for position in range(2, min(len(body.inputs), len(node.inputs))):
-                carried = position - 1
-                name = body.inputs[position]
-                if carried < len(body.outputs) and self._hands_on(body, body.outputs[carried], name):
-                    body.bindings[name] = (outer, node.inputs[position])
+                self._bind_state(body, position, position - 1, (outer, node.inputs[position]))
         elif node.op_type == "Scan":
-            attribute_scans = node.attributes.get("num_scan_inputs")
-            scans = attribute_scans.value if attribute_scans and isinstance(attribute_scans.value, int) else 0
-            for position in range(max(0, len(node.inputs) - scans)):
-                if position < min(len(body.inputs), len(body.outputs)):
-                    name = body.inputs[position]
-                    if self._hands_on(body, body.outputs[position], name):
-                        body.bindings[name] = (outer, node.inputs[position])
+            self._bind_scan(body, outer, node)
+
+    def _bind_state(self, body: Scope, position: int, output: int, start: Value) -> None:
+        """Tie one carried input, where the body hands it on."""
+        name = body.inputs[position]
+        if start[1] and output < len(body.outputs) and self._hands_on(body, body.outputs[output], name):
+            body.bindings[name] = start
+
+    def _bind_scan(self, body: Scope, outer: Scope, node: Node) -> None:
+        """Tie the states and scanned inputs of a Scan.
+
+        Before opset 9 its first input is the lengths of the sequences, and every
+        other one has a batch axis in front, which the body does not see.
+        """
+        batched = len(node.inputs) == len(body.inputs) + 1
+        actual = node.inputs[1:] if batched else node.inputs
+        scans = _integer(node.attributes.get("num_scan_inputs"), 0)
+        states = len(actual) - scans
+        axes = node.attributes.get("scan_input_axes")
+        for position in range(min(len(actual), len(body.inputs))):
+            value = (outer, actual[position])
+            if not actual[position]:
+                continue
+            if batched:
+                value = self._without_batch(value)
+            if position < states:
+                self._bind_state(body, position, position, value)
+            else:
+                chosen = axes.value if axes is not None and isinstance(axes.value, list) else []
+                number = position - states
+                axis = chosen[number] if number < len(chosen) and isinstance(chosen[number], int) else 0
+                body.slices[body.inputs[position]] = (value, axis)
+
+    def _without_batch(self, value: Value) -> Value:
+        """Give a value without its first axis, by a node in a scope of its own."""
+        outer, name = value
+        squeeze = Node("", "Squeeze", "", [name], [""], {"axes": Attribute("axes", [0])})
+        squeeze.outputs[0] = f"{name} without batch"
+        scope = Scope(len(self.scopes), outer.place, [squeeze], [], [squeeze.outputs[0]], outer)
+        self._index(scope)
+        return scope, squeeze.outputs[0]
+
+    def _hands_on(self, body: Scope, output: str, name: str) -> bool:
+        """Say whether `output` is `name`, through Identity nodes and both branches of an If."""
+        stack = [(body, output)]
+        for _ in range(MAX_HANDS):
+            if not stack:
+                return True
+            scope, output = stack.pop()
+            if output == name and (scope is body or not _shadowed(scope, body, name)):
+                continue
+            index = scope.producers.get(output)
+            if index is None:
+                return False
+            node = scope.nodes[index]
+            if node.op_type == "Identity" and node.inputs:
+                stack.append((scope, node.inputs[0]))
+            elif node.op_type == "If":
+                position = node.outputs.index(output)
+                branches = [self._detached(a.value, scope) for a in node.attributes.values()]
+                chosen = [b for b in branches if b is not None]
+                if len(chosen) != 2 or any(position >= len(b.outputs) for b in chosen):
+                    return False
+                stack.extend((branch, branch.outputs[position]) for branch in chosen)
+            else:
+                return False
+        return False
 
     @staticmethod
-    def _hands_on(body: Scope, output: str, name: str) -> bool:
-        """Say whether `output` is `name`, through Identity nodes."""
-        for _ in range(16):
-            if output == name:
-                return True
-            index = body.producers.get(output)
-            if index is None or body.nodes[index].op_type != "Identity" or not body.nodes[index].inputs:
-                return False
-            output = body.nodes[index].inputs[0]
-        return False
+    def _detached(graph: object, parent: Scope) -> Scope | None:
+        """Give a branch as a scope that is looked at but not entered."""
+        if not isinstance(graph, Graph):
+            return None
+        scope = Scope(-1, parent.place, graph.nodes, list(graph.inputs), list(graph.outputs), parent)
+        scope.initializers = dict.fromkeys((t.name for t in graph.initializers), None)  # type: ignore[arg-type]
+        for index, node in enumerate(graph.nodes):
+            for name in node.outputs:
+                scope.producers.setdefault(name, index)
+        return scope
 
     def _call(self, scope: Scope, index: int, node: Node, function: Function, label: str) -> Iterator[Scope]:
         """Enter a function, once per distinct choice of constants among its arguments."""
@@ -256,13 +365,17 @@ class GraphView:
             value = self.resolve(scope, actual) if actual else None
             if value is not None and self.is_constant(*value):
                 bindings[formal] = value
-        key = (name, function.overload, tuple((formal, s.index, n) for formal, (s, n) in bindings.items()))
+        given = given_attributes(function, node)
+        bound = tuple((formal, s.index, n) for formal, (s, n) in bindings.items())
+        key = (name, function.overload, bound, attribute_key(given))
         body = self._instances.get(key)
-        if body is None:
+        if body is not None:
+            scope.children.setdefault(index, []).append(body)
+        else:
             body = Scope(
                 len(self.scopes),
                 f"{scope.place}/{label}",
-                function.nodes,
+                body_of(function, given),
                 list(function.inputs),
                 list(function.outputs),
                 owner=(scope, index),
@@ -271,8 +384,8 @@ class GraphView:
             )
             self._instances[key] = body
             self._index(body)
+            scope.children.setdefault(index, []).append(body)
             yield body
-        scope.children.setdefault(index, []).append(body)
 
     @staticmethod
     def _callers(scope: Scope) -> set[str]:
@@ -334,3 +447,18 @@ class GraphView:
         if diagnostic not in self._noted:
             self._noted.add(diagnostic)
             self.diagnostics.append(diagnostic)
+
+
+def _integer(attribute: Attribute | None, default: int) -> int:
+    """Give an attribute that must be an integer."""
+    return attribute.value if attribute is not None and isinstance(attribute.value, int) else default
+
+
+def _shadowed(scope: Scope, body: Scope, name: str) -> bool:
+    """Say whether a scope between this one and the body defines the name anew."""
+    current: Scope | None = scope
+    while current is not None and current is not body:
+        if current.defines(name):
+            return True
+        current = current.parent
+    return False

@@ -196,19 +196,27 @@ class VarintReader:
     def read(self, first: int, out: NDArray[np.uint8]) -> None:
         """Fill `out` with the stored bytes from byte `first` on."""
         with self._lock:
-            if first < self._block_start:
+            try:
+                self._read(first, out)
+            except TensorError:
                 self._rewind()
-            done = 0
-            while done < out.size:
-                skip = first + done - self._block_start
-                if skip >= self._block.size:
-                    self._advance()
-                    continue
-                take = min(self._block.size - skip, out.size - done)
-                out[done : done + take] = self._block[skip : skip + take]
-                done += take
-            if first + out.size == self._count * self._width:
-                self._check_end()
+                raise
+
+    def _read(self, first: int, out: NDArray[np.uint8]) -> None:
+        """Decode on from the last block, or from the start."""
+        if first < self._block_start:
+            self._rewind()
+        done = 0
+        while done < out.size:
+            skip = first + done - self._block_start
+            if skip >= self._block.size:
+                self._advance()
+                continue
+            take = min(self._block.size - skip, out.size - done)
+            out[done : done + take] = self._block[skip : skip + take]
+            done += take
+        if first + out.size == self._count * self._width:
+            self._check_end()
 
     def _rewind(self) -> None:
         """Start again at the first varint."""
@@ -234,7 +242,6 @@ class VarintReader:
                 return
             self._block_start += self._block.size
             self._block = block
-        self._rewind()
         raise TensorError("payload_length", "The payload has more elements than its dims say.")
 
     def _decode(self) -> Iterator[NDArray[np.uint8]]:

@@ -155,6 +155,7 @@ class ExternalFiles:
         self._model = model
         self._allow_hard_links = allow_hard_links
         self._folder_fd = -1
+        self._closed = False
         self._found: dict[str, SideFile | TensorError] = {}
         self._open: OrderedDict[str, RegularFile] = OrderedDict()
         self._lock = threading.Lock()
@@ -195,6 +196,7 @@ class ExternalFiles:
     def close(self) -> None:
         """Close all descriptors; files that are being read close when that is done."""
         with self._lock:
+            self._closed = True
             while self._open:
                 self._open.popitem()[1].release()
             if self._folder_fd >= 0:
@@ -229,6 +231,8 @@ class ExternalFiles:
     def _acquire(self, location: str) -> RegularFile:
         """Give an open file, to be released by the caller; keep a few of them open."""
         with self._lock:
+            if self._closed:
+                raise TensorError("external_data_unavailable", "Its model is closed.")
             file = self._open.get(location)
             if file is None:
                 file = self._open_checked(location)

@@ -267,8 +267,10 @@ class _Walk:
                 out += buffer[mark - base : start - base]
                 self.cost += start - mark
                 mark = position
-                if action in {DATA, ELEMENT}:
-                    self._note_payload(argument, action == ELEMENT, start, base + i, position)
+                if action == DATA:
+                    self.tensors[-1].setdefault(argument, []).append(Segment(base + i, length))
+                elif action == ELEMENT:
+                    self._note_element(argument, start, position, buffer[start - base])
                 elif action == NOTE:
                     self._note(argument, schema, start)
                 elif action <= BLOB:
@@ -329,14 +331,11 @@ class _Walk:
         if self.cost > limit:
             raise LimitError(f"Its graph without the weights needs more than {limit:,} bytes.")
 
-    def _note_payload(self, name: str, element: bool, start: int, body: int, end: int) -> None:
-        """Note where payload bytes of the current tensor are."""
-        segments = self.tensors[-1].setdefault(name, [])
-        if not element:
-            segments.append(Segment(body, end - body))
-            return
-        if body - start != 1:
+    def _note_element(self, name: str, start: int, end: int, first: int) -> None:
+        """Note where one element of an unpacked field is, tag included."""
+        if first >= 0x80:
             raise WireError(f"At byte {start:,} stands a tag that is longer than it need be.")
+        segments = self.tensors[-1].setdefault(name, [])
         if segments and segments[-1].tagged and segments[-1].offset + segments[-1].length == start:
             segments[-1] = Segment(segments[-1].offset, end - segments[-1].offset, tagged=True)
         else:

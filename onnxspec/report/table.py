@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import IO
@@ -17,6 +18,7 @@ __all__ = ["print_reports", "render"]
 
 WIDTH = 80
 MAX_SKIPS = 20
+SPARK = 8
 
 
 def render(reports: Sequence[Report]) -> str:
@@ -57,7 +59,8 @@ def _print(console: Console, report: Report) -> None:
         console.print(Text(line), overflow="fold")
     console.print()
     if report.settings:
-        console.print(_layer_table(report.layers, console.width))
+        judged = report.settings.get("effort") != "fast"
+        console.print((_verdict_table if judged else _number_table)(report.layers, console.width))
         _print_summary(console, report)
     else:
         console.print(_weight_table(report.layers, console.width))
@@ -104,12 +107,48 @@ def _share(part: int, whole: int) -> str:
     return f" ({100 * part / whole:.1f} %)" if whole else ""
 
 
-def _layer_table(layers: Sequence[Layer], width: int) -> Table:
+def _verdict_table(layers: Sequence[Layer], width: int) -> Table:
+    """One line a layer: alpha with its interval, phase, trained verdict, and the shape of the spectrum."""
+    table = _table("layer", "N x M", "alpha", "95 %", "tail", "phase", "trained", "log ESD")
+    names = _name_width(layers, width, others=66)
+    for layer in layers:
+        trained = layer.trained["verdict"] if layer.trained else None
+        decided = layer.phase if layer.phase != "undecided" else None
+        told = decided or layer.reason or layer.reasons.get("phase", "undecided")
+        table.add_row(
+            Text(_shorten(layer.name, names)),
+            Text(_shape(layer)),
+            Text(_number(layer.alpha, 2) or "-"),
+            Text("" if layer.alpha_ci is None else f"{layer.alpha_ci[0]:.1f}-{layer.alpha_ci[1]:.1f}"),
+            Text("" if layer.n_tail is None else str(layer.n_tail)),
+            Text(_shorten(told, 13)),
+            Text(_shorten(trained or "-", 10), style="yellow" if trained == "noise" else ""),
+            Text(_sparkline(layer)),
+            style=_style(layer),
+        )
+    return table
+
+
+def _style(layer: Layer) -> str:
+    return "red" if layer.status == "failed" else "dim" if layer.status == "skipped" else ""
+
+
+def _sparkline(layer: Layer) -> str:
+    """Draw the histogram of the logarithms of the eigenvalues in eight characters, heights on a log scale."""
+    counts = layer.plot.esd_counts if layer.plot else ()
+    if not counts:
+        return ""
+    each = max(1, len(counts) // SPARK)
+    bins = [sum(counts[start : start + each]) for start in range(0, len(counts), each)]
+    top = math.log1p(max(bins))
+    return "".join(" ▁▂▃▄▅▆▇█"[round(8 * math.log1p(count) / top) if top else 0] for count in bins)
+
+
+def _number_table(layers: Sequence[Layer], width: int) -> Table:
     """One line a layer: shape, alpha with its error, the tail, and what there is to say."""
     table = _table("layer", "role", "N x M", "alpha", "D", "tail", "stable", "log|W|", "note")
     names = _name_width(layers, width, others=67)
     for layer in layers:
-        style = "red" if layer.status == "failed" else "dim" if layer.status == "skipped" else ""
         table.add_row(
             Text(_shorten(layer.name, names)),
             Text(_shorten(layer.role, 10)),
@@ -120,7 +159,7 @@ def _layer_table(layers: Sequence[Layer], width: int) -> Table:
             Text(_number(layer.stable_rank, 1)),
             Text(_number(layer.log_norm, 2)),
             Text(_note(layer)),
-            style=style,
+            style=_style(layer),
         )
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
+import onnxspec.reading.wire
 from fixtures.hostile.wire import attribute, field, graph, key, model, node, number, tensor, varint
 from onnxspec.errors import InputError, LimitError, NotAModelError, OnnxspecError, TensorError
 from onnxspec.limits import DEFAULT_LIMITS, Limits
@@ -217,23 +219,29 @@ def test_a_file_cannot_imitate_a_token(tmp_path: Path) -> None:
         assert [stored.load()[0] for stored in opened.graph.initializers] == [1, 2]
 
 
-@pytest.mark.parametrize("padding", [0, 2**18 - 40, 2**18 - 2, 2**18, 2**18 + 40, 3 * 2**18])
-@pytest.mark.parametrize("attributes", [0, 1, 3])
-def test_skeleton_across_windows(padding: int, attributes: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("window", [33, 40, 64, 101, 500, 2**18])
+@pytest.mark.parametrize("attributes", [0, 1, 2, 3])
+def test_skeleton_across_windows(window: int, attributes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxspec.reading.wire, "WINDOW", window)
     nodes = []
-    for i in range(9000):
-        items = [attribute("axis", number(3, i), 2), attribute("axes", field(8, varint(i) * 5), 7)]
-        items.append(attribute("mode", field(4, "linear"), 3))
-        nodes.append(node("Op", [f"in{i}", "ä" if i % 100 == 0 else "b"], [f"out{i}"], items[:attributes]))
-    data = model(graph([node("First", ["n" * padding], [])] + nodes, [tensor("w", (1,), raw=bytes(4))]))
+    for i in range(300):
+        items = [attribute("axis", number(3, i * 40), 2), attribute("axes", field(8, varint(i) * (i % 99)), 7)]
+        items.append(attribute("mode", field(4, "linear") + key(2, 5) + bytes((i % 256, 0, 0x80, 0xFF)), 3))
+        nodes.append(node("Op" * (i % 70), [f"in{i}", "ä" if i % 10 == 0 else "b"], [f"out{i}"], items[:attributes]))
+    inner = graph(nodes[:20], [tensor("v", (2,), raw=bytes(8))])
+    nodes.append(node("If", [], [], [attribute("then_branch", field(6, inner), 5)]))
+    data = model(graph(nodes, [tensor(f"w{i}", (1,), raw=bytes(4)) for i in range(30)]))
     path = tmp_path / "model.onnx"
     path.write_bytes(data)
     expected = onnx.ModelProto.FromString(data)
     with Source.open(path) as source:
-        skeleton = onnx.ModelProto.FromString(walk(source, DEFAULT_LIMITS).data)
-    assert skeleton.graph.initializer[0].doc_string == "0"
-    expected.graph.ClearField("initializer")
-    skeleton.graph.ClearField("initializer")
+        found = walk(source, DEFAULT_LIMITS)
+    skeleton = onnx.ModelProto.FromString(found.data)
+    assert len(found.tensors) == 31
+    inside = expected.graph.node[-1].attribute[0].g
+    for i, stored in enumerate([*inside.initializer, *expected.graph.initializer]):
+        stored.ClearField("raw_data")
+        stored.doc_string = str(i)
     assert skeleton == expected
 
 
@@ -317,16 +325,16 @@ def read_all(path: Path) -> None:
                 attributes = []
             for stored in tensors:
                 for read in (stored.load, stored.load_float64, stored.content_hash):
-                    try:
+                    with contextlib.suppress(TensorError):
                         read()
-                    except TensorError:
-                        pass
             opened.external_files()
     except InputError as error:
-        assert str(path) in str(error)
+        message = str(error)
+        if str(path) not in message:
+            raise AssertionError(message) from error
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_broken_models_raise_nothing_else(data: st.DataObject, tmp_path: Path) -> None:
     broken = bytearray(SMALL)
@@ -344,7 +352,7 @@ def test_broken_models_raise_nothing_else(data: st.DataObject, tmp_path: Path) -
 
 
 @given(data=st.binary(max_size=300))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes_raise_nothing_else(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(data)
@@ -352,18 +360,21 @@ def test_random_bytes_raise_nothing_else(data: bytes, tmp_path: Path) -> None:
         with open_model(path):
             pass
     except OnnxspecError as error:
-        assert str(path) in str(error)
+        message = str(error)
+        if str(path) not in message:
+            raise AssertionError(message) from error
 
 
 def test_truncations_are_never_sound(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     data = model(graph([node("Op", ["x"], ["y"])], [tensor("w", (64, 64), raw=bytes(2**14))]))
-    for cut in (*range(0, 40), *range(40, len(data) - 5, 997)):
+    for cut in (*range(40), *range(40, len(data) - 5, 997)):
         path.write_bytes(data[:cut])
         with pytest.raises(InputError):
             open_model(path)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of resident memory from /proc")
 def test_gibibyte_model_takes_little_memory(tmp_path: Path) -> None:
     body = tensor("w", (16384, 16384))
     payload = 2**30
@@ -375,20 +386,21 @@ def test_gibibyte_model_takes_little_memory(tmp_path: Path) -> None:
         file.write(key(5, 2) + varint(body_length) + body + key(9, 2) + varint(payload))
         file.truncate(file.tell() + payload)
     script = (
-        "import resource, sys\n"
+        "import sys\n"
+        "from pathlib import Path\n"
         "from onnxspec.reading import open_model\n"
         "with open_model(sys.argv[1]) as model:\n"
         "    tensor = model.graph.initializers[0]\n"
         "    assert tensor.problem is None and tensor.nbytes == 2**30\n"
         "    assert not tensor.read_rows(16000, 16010).any()\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "lines = Path('/proc/self/status').read_text().splitlines()\n"
+        "print(next(line.split()[1] for line in lines if line.startswith('VmHWM:')))\n"
     )
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", script, str(path)], env=environment, capture_output=True, text=True, check=True
     )
-    unit = 1 if sys.platform == "darwin" else 1024
-    assert int(done.stdout) * unit < 150 * 10**6
+    assert int(done.stdout) * 1024 < 150 * 10**6
 
 
 def test_opening_imports_neither_all_of_onnx_nor_numba(tmp_path: Path) -> None:

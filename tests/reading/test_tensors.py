@@ -23,6 +23,7 @@ from onnxspec.reading.tensors import CHUNK
 
 SUPPORTED = [dtype for dtype in DTYPES.values() if dtype.supported]
 SHAPE = (5, 7)
+DESCRIPTORS = Path("/proc/self/fd")
 
 
 def values_of(name: str) -> np.ndarray[Any, Any]:
@@ -286,14 +287,14 @@ def test_many_side_files_with_few_descriptors(tmp_path: Path) -> None:
         tensors.append(tensor(f"w{i}", (1,), external=[("location", f"{i}.data")]))
     path = tmp_path / "model.onnx"
     path.write_bytes(model(graph([], tensors)))
-    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else None
+    before = len(list(DESCRIPTORS.iterdir())) if DESCRIPTORS.exists() else None
     opened = open_model(path)
     values = [stored.load()[0] for stored in opened.graph.initializers]
     assert values == list(range(100))
     if before is not None:
-        assert len(os.listdir("/proc/self/fd")) - before <= 20
+        assert len(list(DESCRIPTORS.iterdir())) - before <= 20
         opened.close()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(list(DESCRIPTORS.iterdir())) == before
     opened.close()
     with pytest.raises(TensorError):
         opened.graph.initializers[0].load()
