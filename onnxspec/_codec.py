@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -48,13 +49,21 @@ def _parse(text: str | bytes) -> Any:
     if len(text) > DEFAULT_LIMITS.report_bytes:
         raise ReportError(f"The report is larger than {DEFAULT_LIMITS.report_bytes} bytes.")
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ReportError(f"The report is no valid JSON: {error}.") from None
 
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    """Read a number; ``1e999`` is valid JSON and infinite."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return value
 
 
 def _report(data: Any) -> Report:
@@ -99,6 +108,7 @@ def _decode(hint: Any, data: Any, where: str) -> Any:
         return _decode_dataclass(hint, data, where)
     if hint is float:
         _expect(isinstance(data, (int, float)) and not isinstance(data, bool), data, where, "a number")
+        _expect(isinstance(data, float) or abs(data) <= 2**1023, data, where, "a number of float64's range")
         return float(data)
     if hint is int:
         _expect(isinstance(data, int) and not isinstance(data, bool), data, where, "an integer")

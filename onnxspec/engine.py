@@ -50,6 +50,8 @@ class Job:
         Told about each layer that is finished.
     allow_hard_links : bool
         Whether external data may be a hard link.
+    runtime_folding : bool
+        Whether onnxruntime, in a process of its own, computes constants that no built-in operator can.
     """
 
     jobs: int | None = None
@@ -57,6 +59,7 @@ class Job:
     limits: Limits = DEFAULT_LIMITS
     progress: Progress | None = None
     allow_hard_links: bool = False
+    runtime_folding: bool = True
 
 
 def analyze(
@@ -95,7 +98,7 @@ def analyze(
     """
     chosen, how = _options(settings, job, options)
     with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
-        found = survey(model, how.limits)
+        found = survey(model, how.limits, runtime_folding=how.runtime_folding)
         layers = _run(found, chosen, how, _patterns(layer))
         return _report(model, found, layers, chosen)
 
@@ -113,7 +116,7 @@ def inspect(path: str | Path | Source, *, job: Job | None = None, **options: Any
     """
     _, how = _options(None, job, options)
     with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
-        found = survey(model, how.limits)
+        found = survey(model, how.limits, runtime_folding=how.runtime_folding)
         layers = [
             without_numbers(weight, "failed", weight.problem.code, weight.problem.message)
             if weight.problem is not None
@@ -135,7 +138,7 @@ def iter_weights(path: str | Path | Source, *, job: Job | None = None, **options
     """
     _, how = _options(None, job, options)
     with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
-        yield from survey(model, how.limits).weights
+        yield from survey(model, how.limits, runtime_folding=how.runtime_folding).weights
 
 
 def analyze_many(
@@ -171,7 +174,7 @@ def weightwatcher_rows(path: str | Path | Source, *, job: Job | None = None, **o
     _, how = _options(None, job, options)
     rows = []
     with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model, _one_blas_thread():
-        for number, weight in enumerate(survey(model, how.limits).weights):
+        for number, weight in enumerate(survey(model, how.limits, runtime_folding=how.runtime_folding).weights):
             row: dict[str, Any] = dict.fromkeys(COLUMNS)
             refusal = _refusal(weight, how, (), None)
             try:

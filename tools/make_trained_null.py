@@ -111,7 +111,8 @@ def main(output: Path) -> None:
         levels=np.array(LEVELS), least=quantiles,
     )  # fmt: skip
     for level, q in zip(LEVELS, quantiles, strict=True):
-        print(level, round(float(q), 3), "independent parts:", round(float(np.log1p(-level) / np.log1p(-np.exp(-q))), 2))
+        parts = float(np.log1p(-level) / np.log1p(-np.exp(-q)))
+        print(level, round(float(q), 3), "independent parts:", round(parts, 2))
 
 
 def combine(cells: list[tuple[int, float, int, dict[str, Array]]], smooth: Array) -> Array:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from onnxspec.diagnosis.noise_parts import eigenvalues
-from onnxspec.diagnosis.trained import benjamini_hochberg, trained_verdict
+from onnxspec.diagnosis.trained import Trained, benjamini_hochberg, trained_verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,15 +57,16 @@ def false_alarms(
     rng: np.random.Generator, kinds: tuple[str, ...], shapes: tuple[tuple[int, int], ...], draws: int
 ) -> None:
     """Print the share of random layers below each level."""
-    everything = []
+    everything: list[float] = []
     print("| entries | " + " | ".join(f"{N}x{M}" for N, M in shapes) + " | all | p < 0.05 | p < 0.001 |")
     print("|---" * (len(shapes) + 4) + "|")
     for kind in kinds:
         p = [[trained_verdict(noise(rng, kind, *shape)).p_value or 0.0 for _ in range(draws)] for shape in shapes]
-        everything += sum(p, [])
         row = np.array(p)
+        everything += row.ravel().tolist()
         cells = " | ".join(f"{100.0 * float((x < 0.01).mean()):.1f} %" for x in [*row, row.ravel()])
-        print(f"| {kind} | {cells} | {100 * (row < 0.05).mean():.1f} % | {100 * (row < 0.001).mean():.2f} % |", flush=True)
+        tails = f"{100 * (row < 0.05).mean():.1f} % | {100 * (row < 0.001).mean():.2f} %"
+        print(f"| {kind} | {cells} | {tails} |", flush=True)
     p_all = np.array(everything)
     shares = ", ".join(f"{100.0 * float((p_all < x).mean()):.2f} % below {x}" for x in (0.05, 0.01, 0.001))
     print(f"{p_all.size} random layers: {shares}\n")
@@ -81,7 +82,7 @@ def read(path: Path) -> Iterator[tuple[str, Array]]:
                 first, last = (8 + length + at for at in info["data_offsets"])
                 yield name, np.frombuffer(data[first:last], np.float32).reshape(info["shape"]).astype(np.float64)
         return
-    import onnx  # noqa: TID253
+    import onnx
 
     for tensor in onnx.load(path).graph.initializer:
         if len(tensor.dims) > 1 and tensor.data_type == onnx.TensorProto.FLOAT:
@@ -90,7 +91,7 @@ def read(path: Path) -> Iterator[tuple[str, Array]]:
 
 def model(path: Path, effort: Literal["standard", "full"]) -> None:
     """Print the verdict of each layer of a model."""
-    rows = []
+    rows: list[tuple[str, Array, Trained]] = []
     spent = 0.0
     for name, array in read(path):
         W = array.reshape(array.shape[0], -1)
@@ -102,7 +103,8 @@ def model(path: Path, effort: Literal["standard", "full"]) -> None:
         spent += time.process_time() - start
     adjusted = benjamini_hochberg([row[2].p_value for row in rows])
     print(f"## {path.name}: {len(rows)} matrices, effort {effort}, {spent:.2f} s CPU\n")
-    print("| layer | shape | verdict | p | adjusted | smallest part | row-norm CV / noise | permutations |\n" + "|---" * 8 + "|")
+    print("| layer | shape | verdict | p | adjusted | smallest part | row-norm CV / noise | permutations |")
+    print("|---" * 8 + "|")
     for (name, W, result), q in zip(rows, adjusted, strict=True):
         if result.verdict is None or q is None:
             print(f"| {name} | {W.shape[0]}x{W.shape[1]} | {result.reason} | | | | | |")

@@ -45,7 +45,7 @@ ENTRIES = (
         title="aspect ratio",
         what="How much longer than wide one matrix is.",
         formula="N / M",
-        how_to_read="1 for a square matrix. What noise looks like depends on it, so compare fitted edges, not raw ones.",
+        how_to_read="1 for a square matrix. What noise looks like depends on it, so compare with the fitted edges.",
         source="seed 001, RMT",
     ),
     _size(
@@ -151,7 +151,7 @@ ENTRIES = (
         title="missing rank",
         what="Directions that the layer does not use at all.",
         formula="K - R",
-        how_to_read="0 for nearly every trained layer. Large values come from pruned or duplicated channels, from "
+        how_to_read="Mostly 0. Large values come from pruned or duplicated channels, from "
         "low-rank factors that were merged, or from too much regularisation.",
     ),
     _shape(
@@ -159,7 +159,7 @@ ENTRIES = (
         title="stable rank",
         what="How many directions carry the weight of the layer, counted by their share of the largest.",
         formula="sum sv^2 / sv_max^2",
-        how_to_read="Between 1 and the rank. It falls while a layer learns.",
+        how_to_read="Between 1 and the rank. In published training runs it falls while a layer learns.",
         not_meaning="It grows with the size of the matrix; use stable_rank_ratio to compare layers.",
         source="seed 001, Stable Rank",
     ),

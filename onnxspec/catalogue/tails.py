@@ -89,8 +89,7 @@ ENTRIES = (
         title="KS distance of the tail",
         what="Largest distance between the tail's cumulative distribution and the fitted law's.",
         formula="max |F_i - i / n_tail|,  F_i = 1 - (x_i / xmin)^(1 - alpha),  i = 0 .. n_tail - 1",
-        how_to_read="Below 0.05 the line is close to the points. A short tail makes D large by itself; gof_p takes "
-        "that into account.",
+        how_to_read="Smaller is closer. A short tail makes D large by itself; gof_p takes that into account.",
         source=f"{_CSN}, section 3.3; the setting ks chooses the form",
     ),
     _shape(

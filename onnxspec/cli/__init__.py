@@ -11,7 +11,10 @@ import typer
 from onnxspec import __version__
 from onnxspec.cli.analyze import analyze
 from onnxspec.cli.exit_codes import ExitCode, of_error
+from onnxspec.cli.explain import explain
 from onnxspec.cli.inspect import inspect
+from onnxspec.cli.render import render
+from onnxspec.cli.schema import schema
 from onnxspec.errors import OnnxspecError
 
 __all__ = ["app", "main"]
@@ -27,6 +30,9 @@ app = typer.Typer(
 )
 app.command()(analyze)
 app.command()(inspect)
+app.command()(render)
+app.command()(explain)
+app.command()(schema)
 
 
 def _version(value: bool) -> None:

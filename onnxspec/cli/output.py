@@ -21,7 +21,7 @@ __all__ = ["Target", "note", "progress_bar", "targets", "write", "write_text"]
 Target = tuple[str, str | None]
 """A format, and the file to write, or None for standard output."""
 
-_ENDINGS = {".json": "json", ".csv": "csv", ".txt": "table"}
+_ENDINGS = {".json": "json", ".csv": "csv", ".txt": "table", ".md": "markdown"}
 
 
 def targets(format_name: str | None, outputs: Sequence[str]) -> list[Target]:

@@ -25,8 +25,8 @@ __all__ = ["MAX_DRAWS", "PermutationP", "permutation_p"]
 
 Array = NDArray[np.float64]
 
-FIRST_DRAWS = 10
-"""Permutations before the tail is fitted for the first time."""
+FIRST_DRAWS = 4
+"""Permutations before the tail is fitted for the first time: they give its mean to a factor of 2, which is allowed."""
 
 EXCEEDANCES = 10
 """Permutations at least as structured as the layer that end the drawing."""

@@ -9,7 +9,7 @@ their score on matrices of known phase are in docs/validation.md.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -17,14 +17,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from onnxspec.fits.bulk import BulkFit, fit_bulk
 from onnxspec.fits.power_law import fit_power_law
-from onnxspec.laws import marchenko_pastur
+from onnxspec.laws import marchenko_pastur, spiked
 from onnxspec.results import PowerLawFit
 
 __all__ = ["MIN_M", "Features", "Phase", "classify"]
 
 Array = NDArray[np.float64]
 Label = Literal[
-    "random_like", "bleeding_out", "bulk_spikes", "bulk_decay", "heavy_tailed", "rank_collapse", "isometric", "undecided"
+    "random_like",
+    "bleeding_out",
+    "bulk_spikes",
+    "bulk_decay",
+    "heavy_tailed",
+    "rank_collapse",
+    "isometric",
+    "undecided",
 ]
 
 MIN_M = 50
@@ -46,7 +53,7 @@ GOOD_D = 0.015
 """... or where the distance is smaller than this, however many eigenvalues betray it."""
 
 PULLED_OUT = 1.30
-"""lambda_max / lambda_plus from which spikes stand clear of the edge: 1.7 to 1.85 times the BBP threshold (Q 1 to 10)."""
+"""lambda_max / lambda_plus from which spikes stand clear of the edge: a theta of 1.7 to 1.85 thresholds (Q 1 to 10)."""
 
 FEW_SPIKES = 0.10
 """Share of the eigenvalues that can be spikes of a low-rank signal; more is a decay of the bulk's edge."""
@@ -73,6 +80,16 @@ Decaying strengths come with many weak spikes, which disturb the bulk more than 
 strong ones of a power law. The line separates 96 % of such spectra (logistic
 regression, five-fold; D alone 75 %, strength alone 93 %, decades alone 93 %).
 """
+
+
+LOG_D_ERROR = 0.13
+"""Standard deviation of ln D of noise (tools/make_trained_null.py), the sampling error of D."""
+
+LOG_P_ERROR = 2.5
+"""By how much ln p moves when ln D does by its error, near p = 0.001."""
+
+DECADES_ERROR = 0.1
+"""Sampling error of the decades of a tail: an e-folding of its largest value over alpha - 1, roughly."""
 
 
 @dataclass(frozen=True)
@@ -219,12 +236,16 @@ def _by_rules(positive: Array, N: int, M: int, bulk: BulkFit, fit: PowerLawFit |
         rest = classify(positive[:kept], N, kept) if MIN_M <= kept < M else None
         labels = ("no_bulk",) if rest is None or rest.label == "undecided" else ("no_bulk", f"rest_{rest.label}")
         return _phase("rank_collapse", path, features, labels)
-    if bulk.D_bulk is not None and _good(path, bulk):
-        return _mp_phase(path, features, bulk)
+    known = _known(bulk)
+    if known is not None and _good(path, known):
+        return _mp_phase(path, features, known, M)
     if fit is None:
         fit = fit_power_law(positive)
-    features = _with_tail(features, fit)
-    if _heavy(path, features, bulk, fit):
+    tail = _tail(fit)
+    if tail is None:
+        return _phase("bulk_decay", path, features)
+    features = replace(features, alpha=tail.alpha, tail_share=tail.share, tail_decades=tail.decades)
+    if _heavy(path, tail, known, features.stretch):
         return _phase("heavy_tailed", path, features, ("no_bulk",))
     return _phase("bulk_decay", path, features)
 
@@ -247,53 +268,101 @@ def _collapsed(path: _Path, features: Features, M: int) -> bool:
     return any(answers)
 
 
-def _good(path: _Path, bulk: BulkFit) -> bool:
+@dataclass(frozen=True)
+class _Bulk:
+    """Numbers of a bulk that was fitted."""
+
+    D: float
+    p: float
+    lambda_max: float
+    lambda_plus: float
+    edge: float
+    edge_error: float
+    spikes: int
+    share: float
+    strength: float | None
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """Numbers of a power law that was fitted."""
+
+    alpha: float
+    alpha_error: float
+    share: float
+    share_error: float
+    decades: float
+
+
+def _known(bulk: BulkFit) -> _Bulk | None:
+    """Give the numbers of a bulk, if it was fitted."""
+    if bulk.D_bulk is None or bulk.D_bulk_p is None or bulk.spikes is None or bulk.mp_softrank is None:
+        return None
+    if bulk.lambda_plus is None or bulk.spike_edge is None or bulk.delta_tw is None:
+        return None
+    return _Bulk(
+        D=bulk.D_bulk,
+        p=bulk.D_bulk_p,
+        lambda_max=bulk.lambda_plus / bulk.mp_softrank,
+        lambda_plus=bulk.lambda_plus,
+        edge=bulk.spike_edge,
+        edge_error=1.27 * bulk.delta_tw,  # standard deviation of the Tracy-Widom law
+        spikes=bulk.spikes,
+        share=bulk.spikes / bulk.M,
+        strength=_strength(bulk),
+    )
+
+
+def _strength(bulk: BulkFit) -> float | None:
+    """Give the mean strength of the spikes in BBP thresholds."""
+    thetas = [theta for theta in bulk.spike_thetas if theta is not None]
+    return math.fsum(thetas) / len(thetas) / spiked.bbp_threshold(bulk.N / (bulk.M - bulk.zeros)) if thetas else None
+
+
+def _tail(fit: PowerLawFit) -> _Tail | None:
+    """Give the numbers of a power law, if it was fitted."""
+    if fit.alpha is None or fit.alpha_stderr is None or fit.n_tail is None or fit.xmin is None or fit.xmax is None:
+        return None
+    share = fit.n_tail / fit.num_evals
+    return _Tail(fit.alpha, fit.alpha_stderr, share, math.sqrt(share / fit.num_evals), math.log10(fit.xmax / fit.xmin))
+
+
+def _good(path: _Path, bulk: _Bulk) -> bool:
     """Ask whether the bulk follows the law."""
-    assert bulk.D_bulk is not None and bulk.D_bulk_p is not None
-    if bulk.D_bulk <= GOOD_D and bulk.D_bulk_p < GOOD_P:
-        return path.ask("bulk_D", math.log(GOOD_D / bulk.D_bulk), 0.13)
-    # as a normal score: the logarithm of p is nearly linear in the distance
-    return path.ask("bulk_p", math.log(bulk.D_bulk_p / GOOD_P), 2.5)
+    if bulk.D <= GOOD_D and bulk.p < GOOD_P:
+        return path.ask("bulk_D", math.log(GOOD_D / bulk.D), LOG_D_ERROR)
+    return path.ask("bulk_p", math.log(bulk.p / GOOD_P), LOG_P_ERROR)
 
 
-def _mp_phase(path: _Path, features: Features, bulk: BulkFit) -> Phase:
+def _mp_phase(path: _Path, features: Features, bulk: _Bulk, M: int) -> Phase:
     """Tell apart the phases with a good bulk."""
-    assert bulk.spikes is not None and bulk.spike_edge is not None and bulk.lambda_plus is not None
-    assert bulk.delta_tw is not None and features.edge_ratio is not None and features.spike_share is not None
-    top = features.edge_ratio * bulk.lambda_plus
-    error = 1.27 * bulk.delta_tw
-    path.ask("spike_edge", top - bulk.spike_edge, error)
+    path.ask("spike_edge", bulk.lambda_max - bulk.edge, bulk.edge_error)
     if bulk.spikes == 0:
         return _phase("random_like", path, features)
-    if path.ask("spike_share", features.spike_share - FEW_SPIKES, max(math.sqrt(bulk.spikes), 1.0) / (2.0 * bulk.M)):
+    if path.ask("spike_share", bulk.share - FEW_SPIKES, math.sqrt(bulk.spikes) / (2.0 * M)):
         return _phase("bulk_decay", path, features)
-    if path.ask("edge_ratio", features.edge_ratio - PULLED_OUT, error / bulk.lambda_plus):
+    ratio = bulk.lambda_max / bulk.lambda_plus
+    if path.ask("edge_ratio", ratio - PULLED_OUT, bulk.edge_error / bulk.lambda_plus):
         return _phase("bulk_spikes", path, features, ("tikhonov_like",))
     return _phase("bleeding_out", path, features, ("tikhonov_like",))
 
 
-def _heavy(path: _Path, features: Features, bulk: BulkFit, fit: PowerLawFit) -> bool:
+def _heavy(path: _Path, tail: _Tail, bulk: _Bulk | None, stretch: float | None) -> bool:
     """Ask whether a power law describes the tail better than a bulk with many spikes."""
-    if fit.alpha is None or fit.alpha_stderr is None or fit.n_tail is None:
+    lost = bulk is None or bulk.D > LOST_D or abs(stretch or 0.0) > LOST_STRETCH
+    if bulk is not None and not lost:
+        path.ask("bulk_lost", math.log(bulk.D / LOST_D), LOG_D_ERROR)
+    if not path.ask("alpha", HEAVY_ALPHA - tail.alpha, tail.alpha_error):
         return False
-    assert features.tail_share is not None and features.tail_decades is not None
-    tail_error = math.sqrt(features.tail_share / bulk.M)
-    lost = bulk.D_bulk is None or bulk.D_bulk > LOST_D or abs(features.stretch or 0.0) > LOST_STRETCH
-    if lost:
-        return path.ask("alpha", HEAVY_ALPHA - fit.alpha, fit.alpha_stderr) and path.ask(
-            "tail_share", features.tail_share - HEAVY_SHARE, tail_error
-        )
-    assert bulk.D_bulk is not None
-    path.ask("bulk_lost", math.log(bulk.D_bulk / LOST_D), 0.13)
-    if features.spike_strength is None:
+    if not path.ask("tail_share", tail.share - HEAVY_SHARE, tail.share_error):
         return False
-    expected = STRENGTH_FACTOR * bulk.D_bulk**STRENGTH_POWER
-    strength_error = 0.5 / math.sqrt(max(features.spikes or 0, 1))
+    if bulk is None or lost:
+        return True
+    expected = STRENGTH_FACTOR * bulk.D**STRENGTH_POWER
     return (
-        path.ask("alpha", HEAVY_ALPHA - fit.alpha, fit.alpha_stderr)
-        and path.ask("tail_share", features.tail_share - HEAVY_SHARE, tail_error)
-        and path.ask("tail_decades", features.tail_decades - HEAVY_DECADES, 0.1)
-        and path.ask("spike_strength", math.log(features.spike_strength / expected), strength_error)
+        bulk.strength is not None
+        and path.ask("tail_decades", tail.decades - HEAVY_DECADES, DECADES_ERROR)
+        and path.ask("spike_strength", math.log(bulk.strength / expected), 0.5 / math.sqrt(bulk.spikes))
     )
 
 
@@ -302,8 +371,6 @@ def _features(positive: Array, N: int, M: int, bulk: BulkFit) -> Features:
     Q = N / positive.size
     low, middle = np.quantile(positive, [0.05, 0.5]).tolist()
     stretch = None if low <= 0.0 else math.log10(middle / low) - math.log10(_law(0.5, Q) / _law(0.05, Q))
-    thetas = [theta for theta in bulk.spike_thetas if theta is not None]
-    strength = sum(thetas) / len(thetas) * Q**0.25 if thetas else None
     return Features(
         zero_share=1.0 - positive.size / M,
         stretch=stretch,
@@ -313,7 +380,7 @@ def _features(positive: Array, N: int, M: int, bulk: BulkFit) -> Features:
         edge_ratio=None if bulk.mp_softrank is None else 1.0 / bulk.mp_softrank,
         spikes=bulk.spikes,
         spike_share=bulk.spike_fraction,
-        spike_strength=strength,
+        spike_strength=_strength(bulk),
     )
 
 
@@ -321,17 +388,6 @@ def _law(p: float, Q: float) -> float:
     """Give a quantile of the Marchenko-Pastur law at sigma = 1."""
     t = marchenko_pastur.angle_of_probability(p, Q)
     return 1.0 + 1.0 / Q - 2.0 * math.cos(t) / math.sqrt(Q)
-
-
-def _with_tail(features: Features, fit: PowerLawFit) -> Features:
-    """Add what the power-law fit says."""
-    if fit.alpha is None or fit.xmin is None or fit.xmax is None or fit.n_tail is None:
-        return features
-    numbers = asdict(features)
-    numbers.update(
-        alpha=fit.alpha, tail_share=fit.n_tail / fit.num_evals, tail_decades=math.log10(fit.xmax / fit.xmin)
-    )
-    return Features(**numbers)
 
 
 def _largest_gap(positive: Array) -> tuple[float, int]:

@@ -15,18 +15,13 @@ _CHUNK = 65536
 
 
 @jit
-def _shuffle(values: Array, seed: np.uint64, start: int) -> None:
-    """Permute values in place (Fisher and Yates), from one stretch of a random stream."""
-    n = values.size
-    done = 0
-    while done < n - 1:
-        count = min(_CHUNK, n - 1 - done)
-        u = uniforms(seed, start + done, count)
-        for k in range(count):
-            i = n - 1 - done - k
-            j = int(u[k] * (i + 1))
-            values[i], values[j] = values[j], values[i]
-        done += count
+def _swap(values: Array, u: Array, done: int) -> None:
+    """Go on with a shuffle in place (Fisher and Yates), one uniform number a step."""
+    last = values.size - 1 - done
+    for k in range(u.size):
+        i = last - k
+        j = int(u[k] * (i + 1))
+        values[i], values[j] = values[j], values[i]
 
 
 def shuffled(W: NDArray[np.float64], seed: int, replica: int) -> Array:
@@ -37,7 +32,7 @@ def shuffled(W: NDArray[np.float64], seed: int, replica: int) -> Array:
     W : ndarray of float64, shape (n, m)
         Left as it is.
     seed : int
-        Names the random stream, 0 to ``2**64 - 1``.
+        Names the random stream; its lowest 64 bits count.
     replica : int
         Which permutation of the stream.
 
@@ -46,5 +41,7 @@ def shuffled(W: NDArray[np.float64], seed: int, replica: int) -> Array:
     ndarray of float64, shape (n, m)
     """
     values = np.array(W, dtype=np.float64, order="C").ravel()
-    _shuffle(values, np.uint64(seed % 2**64), replica * values.size)
+    for done in range(0, values.size - 1, _CHUNK):
+        count = min(_CHUNK, values.size - 1 - done)
+        _swap(values, uniforms(seed, replica * values.size + done, count), done)
     return values.reshape(W.shape)

@@ -22,7 +22,7 @@ from onnxspec.diagnosis._trained_null import combined_p
 from onnxspec.diagnosis.noise_parts import HEAVY_KURTOSIS, Part, eigenvalues, least_p, spectral_parts, sum_parts
 from onnxspec.diagnosis.permutations import permutation_p
 
-__all__ = ["LEVEL", "MIN_SIDE", "Part", "Trained", "benjamini_hochberg", "trained_verdict"]
+__all__ = ["LEVEL", "MIN_SIDE", "P_FLOOR", "Part", "Trained", "benjamini_hochberg", "trained_verdict"]
 
 Array = NDArray[np.float64]
 Verdict = Literal["noise", "structured", "isometric"]
@@ -32,6 +32,9 @@ MIN_SIDE = 10
 
 LEVEL = 0.01
 """A layer is ``structured`` where its p-value is below this."""
+
+P_FLOOR = 1e-12
+"""Smallest p-value given: farther out no law of the statistics is known well enough."""
 
 CLIP_SHARE = 0.1
 """Share of the entries that is clipped where the entries have heavy tails.
@@ -56,7 +59,7 @@ class Trained:
         ``noise`` says "not told from noise", never "untrained". ``isometric``: all
         singular values are equal, as in an orthogonal initialisation.
     p_value : float or None
-        Chance that noise of the same entries looks at least as structured.
+        Chance that noise of the same entries looks at least as structured; `P_FLOOR` or more.
     method : {"table", "permutation"} or None
         Where the p-value comes from.
     permutations : int
@@ -164,7 +167,7 @@ def _verdict(W: Array, lam: Array | None, entries: ex.Entries, effort: str, seed
         p = permuted.p_value
     return Trained(
         verdict="isometric" if isometric else "structured" if p < level else "noise",
-        p_value=p,
+        p_value=max(p, P_FLOOR),
         method="table" if permuted is None else "permutation",
         permutations=0 if permuted is None else permuted.drawn,
         parts=parts,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LABELS", "MIN_TAIL", "Alternatives", "Comparison", "TailFit", "compare_alternatives"]
 
+Pointwise = NDArray[np.float64]
+
 LABELS: Mapping[str, str] = {
     "power_law": "PL",
     "truncated_power_law": "TPL",
@@ -33,6 +35,7 @@ MIN_TAIL = 10
 """Fewest values in a tail for a comparison; below, the reason is ``too_small``."""
 
 _SIGNIFICANT = 0.05
+_WIDEST = 600.0  # log of xmax / xmin; exp of it must not overflow
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ class Alternatives:
         The power law against each other law, and where the truncated power law is
         significantly better, that against the other three.
     reason : str or None
-        Why there is none: the fit's own reason, or ``too_small``.
+        Why there is none: the fit's own reason, ``too_small``, or ``range_too_wide``
+        (260 decades, more than numbers can hold).
     """
 
     best_fit: str | None
@@ -144,7 +148,11 @@ def compare_alternatives(evals: ArrayLike, fit: PowerLawFit) -> Alternatives:
     if fit.n_tail < MIN_TAIL:
         return Alternatives(None, fit.n_tail, reason="too_small")
     values = np.asarray(evals, dtype=np.float64).ravel()
-    logs = np.log(np.sort(values[values >= fit.xmin]) / fit.xmin)
+    tail = np.sort(values[values >= fit.xmin])
+    logs: Pointwise = np.log(tail) - math.log(fit.xmin)
+    if logs[-1] > _WIDEST:
+        return Alternatives(None, fit.n_tail, reason="range_too_wide")
+    logs = np.log(tail / fit.xmin)
     fitted = _fit_all(logs, math.log(fit.xmin))
     points = {law: pointwise for law, (_, pointwise) in fitted.items()}
     total = {law: float(pointwise.sum()) for law, pointwise in points.items()}
@@ -166,9 +174,6 @@ def compare_alternatives(evals: ArrayLike, fit: PowerLawFit) -> Alternatives:
         fits=tuple(TailFit(law, parameters, total[law] - shift) for law, (parameters, _) in fitted.items()),
         comparisons=tuple(tests),
     )
-
-
-Pointwise = NDArray[np.float64]
 
 
 def _fit_all(logs: Pointwise, log_xmin: float) -> dict[str, tuple[dict[str, float], Pointwise]]:

@@ -187,20 +187,22 @@ def fit_bulk(
     Raises
     ------
     ValueError
-        Shapes, `level` or `zeros` contradict each other.
+        Shapes, `level`, `zeros` or `kurtosis` make no sense.
     """
     evals = np.asarray(evals_desc, dtype=np.float64)
     if evals.shape != (M,) or not 1 <= M <= N or not 0 <= zeros <= M:
         raise ValueError(f"{evals.shape} eigenvalues with {zeros} zeros do not belong to a matrix of {N} x {M}.")
     if not 0.0 < level <= 0.1:
         raise ValueError(f"level is {level}; it must be above 0 and at most 0.1.")
+    if not math.isfinite(kurtosis):
+        raise ValueError("The kurtosis must be finite.")
     empty = BulkFit(N=N, M=M, Q=N / M, level=level, zeros=zeros)
     reason = _refusal(evals, N, zeros)
     if reason:
         return replace(empty, reason=reason)
     # An even power of two changes no digit of the result and keeps huge or tiny eigenvalues in range.
     scale = math.ldexp(1.0, 2 * (math.frexp(float(evals[0]))[1] // 2))
-    positive = evals[: M - zeros] / scale
+    positive = np.maximum(evals[: M - zeros] / scale, 0.0)
     kurtosis = min(max(kurtosis, _KURTOSIS[0]), _KURTOSIS[1])
     noise, spikes = _iterated_median(positive, N, level, kurtosis)
     if 2 * spikes > positive.size:
@@ -238,7 +240,9 @@ def _refusal(evals: Array, N: int, zeros: int) -> str | None:
     if count < MIN_BULK:
         return "too_small"
     positive = evals[:count] / evals[0]
-    spread = float(positive.std() / positive.mean())
+    mean = float(positive.sum()) / count
+    off = positive - mean
+    spread = math.sqrt(float(off @ off) / count) / mean
     if positive[count // 2] <= 0.0:
         return "bulk_failed"
     # Noise has the relative spread 1/sqrt Q; an orthogonal matrix has none.
@@ -284,9 +288,13 @@ def _noise_without(positive: Array, N: int, thetas: Array, kurtosis: float) -> _
             p = 0.5 - float(unit.displaced(t)) / m
             t = marchenko_pastur.angle_of_probability(min(max(p, 0.05), 0.95), q)
     expected = 1.0 + 1.0 / q - 2.0 * math.cos(t) / math.sqrt(q)
-    bulk = positive[k:]
-    middle = 0.5 * float(bulk[(m - 1) // 2] + bulk[m // 2])
-    return replace(unit, variance=middle * (N / n) / (expected * mean))
+    return replace(unit, variance=_middle(positive[k:]) * (N / n) / (expected * mean))
+
+
+def _middle(descending: Array) -> float:
+    """Give the median of sorted values."""
+    count = descending.size
+    return 0.5 * float(descending[(count - 1) // 2] + descending[count // 2])
 
 
 def _thetas(spikes: Array, M: int, noise: _Noise) -> Array:
@@ -297,7 +305,8 @@ def _thetas(spikes: Array, M: int, noise: _Noise) -> Array:
     n, m = noise.N - spikes.size + 1, M - spikes.size + 1
     c = m / n
     excess = np.maximum(spikes * (noise.N / (n * noise.variance)) - 1.0 - c, 2.0 * math.sqrt(c))
-    thetas: Array = np.sqrt(0.5 * (excess + np.sqrt(excess * excess - 4.0 * c)))
+    root = np.sqrt(excess - 2.0 * math.sqrt(c)) * np.sqrt(excess + 2.0 * math.sqrt(c))
+    thetas: Array = np.sqrt(0.5 * (excess + root))
     return thetas
 
 
@@ -340,7 +349,7 @@ def _describe(empty: BulkFit, positive: Array, noise: _Noise, spikes: int) -> Bu
 def _denoising_rank(positive: Array, Q: float) -> int:
     """Count the singular values above Gavish and Donoho's threshold."""
     sv = np.sqrt(positive)
-    return _count_above(sv, gavish_donoho_factor(Q) * float(np.median(sv)))
+    return _count_above(sv, gavish_donoho_factor(Q) * _middle(sv))
 
 
 def _distance(bulk: Array, noise: _Noise) -> float:
@@ -363,7 +372,9 @@ def _spacing_ratio(sv: Array) -> tuple[float | None, float | None]:
     if count < 3:
         return None, None
     ratios = np.minimum(gaps[:-1], gaps[1:])[usable] / larger[usable]
-    return float(ratios.mean()), float(ratios.std() / math.sqrt(count))
+    mean = float(ratios.sum()) / count
+    off = ratios - mean
+    return mean, math.sqrt(float(off @ off)) / count
 
 
 def _free_aspect_ratio(bulk: Array, Q: float) -> float | None:
@@ -374,7 +385,7 @@ def _free_aspect_ratio(bulk: Array, Q: float) -> float | None:
     points = min(bulk.size, _Q_POINTS)
     p = (np.arange(points) + 0.5) / points
     values = np.interp(p * bulk.size - 0.5, np.arange(bulk.size), bulk[::-1])
-    values /= float(np.median(bulk))
+    values /= _middle(bulk)
 
     def gaps(log_q: float) -> Array:
         q = math.exp(log_q)

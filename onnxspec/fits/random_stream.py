@@ -55,7 +55,7 @@ def uniforms(key: int, start: int, count: int) -> NDArray[np.float64]:
     ndarray of float64, shape (count,)
         The upper 53 bits of each word.
     """
-    return (splitmix(key, start, count) >> np.uint64(11)) * 2.0**-53
+    return (splitmix(key, start, count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def stream_key(seed: int, purpose: int) -> int:

@@ -21,7 +21,9 @@ from onnxspec.reading import Node, SparseTensor, StoredTensor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Constant", "Constants", "Watch"]
+    from onnxspec.graph.runtime import Runtime
+
+__all__ = ["Constant", "Constants", "Watch", "made_of_fills"]
 
 SMALL = 4096
 """Elements of an argument (axes, starts, a new shape) that may be read to learn a shape."""
@@ -69,6 +71,11 @@ class Constant:
     problem: TensorError | None = None
     small_value: NDArray[np.generic] | None = None
     pinned: bool = False
+
+    @property
+    def unknown(self) -> bool:
+        """Whether an operator below is not evaluated here."""
+        return self.problem is not None and self.problem.code == "not_folded"
 
     @property
     def size(self) -> int:
@@ -209,15 +216,16 @@ class Constants:
     ----------
     view : GraphView
         The graph.
-    fallback : callable, optional
-        Evaluates a node that `folding` does not know; gives its `Constant` or
-        ``None`` (see `onnxspec.graph.runtime`).
+    runtime : Runtime, optional
+        Evaluates the nodes that `folding` does not know, where `realise` asks for it.
     """
 
-    def __init__(self, view: GraphView, fallback: Fallback | None = None) -> None:
+    def __init__(self, view: GraphView, runtime: Runtime | None = None) -> None:
         self._view = view
         self._limits = view.limits
-        self._fallback = fallback
+        self._runtime = runtime
+        self._realised: dict[int, Constant] = {}
+        self._room = view.limits.fold_elements
         self._known: dict[tuple[int, str], Constant] = {}
         self._keys: dict[tuple[object, ...], int] = {}
 
@@ -279,27 +287,72 @@ class Constants:
         keys = tuple(None if i is None else i.key for i in inputs)
         key = self._intern((node.domain, node.op_type, output, _attributes_key(node), keys))
         folded = Constant(key, (), "undefined", node=node, inputs=inputs, output=output)
+        folded.shape = max((i.shape for i in inputs if i is not None), key=product, default=())  # a guess, at first
         folded.problem = next((i.problem for i in inputs if i is not None and i.problem is not None), None)
         if folded.problem is not None:
-            folded.shape = next((i.shape for i in inputs if i is not None), ())
             return folded
         try:
             folded.shape, folded.dtype = folding.infer(node, [_argument(i) for i in inputs], output)
             if folded.size > self._limits.fold_elements:
-                raise TensorError("over_limit", f"folding {node.op_type} would give {folded.size} elements")
+                raise TensorError("over_limit", f"folding {node.op_type} would give {folded.size:,} elements")
         except folding.UnknownOperatorError as unknown:
-            substitute = self._fallback(node, inputs, output) if self._fallback is not None else None
-            if substitute is not None:
-                return substitute
             folded.problem = TensorError("not_folded", f"the operator {unknown} is not evaluated")
         except TensorError as error:
-            folded.problem = error
+            folded.problem = folded.problem or error
         except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-            folded.problem = TensorError("invalid_graph", f"{node.op_type} does not fit its inputs: {error}")
+            message = f"{node.op_type} does not fit its inputs: {error}"
+            folded.problem = folded.problem or TensorError("invalid_graph", message)
+        return folded
+
+    def realise(self, constant: Constant) -> Constant:
+        """Evaluate what `folding` does not know below a constant, in onnxruntime's process.
+
+        Gives the constant itself where there is nothing of the kind, or no runtime.
+        """
+        if self._runtime is None or not constant.unknown:
+            return constant
+        stack = [(constant, False)]
+        while stack:
+            current, done = stack.pop()
+            if id(current) in self._realised:
+                continue
+            if not done:
+                stack.append((current, True))
+                stack.extend((i, False) for i in current.inputs if i is not None and i.unknown)
+            elif len(self._realised) > self._limits.fold_nodes:
+                return constant
+            else:
+                self._realised[id(current)] = self._evaluated(current)
+        return self._realised[id(constant)]
+
+    def _evaluated(self, constant: Constant) -> Constant:
+        """Fold a constant again over inputs that were evaluated, in onnxruntime where it must be."""
+        if constant.node is None:
+            return constant
+        inputs = tuple(i if i is None else self._realised.get(id(i), i) for i in constant.inputs)
+        folded = self._fold(constant.node, inputs, constant.output)
+        if self._runtime is None or not folded.unknown or any(i.problem for i in inputs if i is not None):
+            return folded
+        try:
+            total = sum(i.size for i in inputs if i is not None)
+            if total > self._limits.fold_elements:
+                raise TensorError("over_limit", f"the inputs of {constant.node.op_type} have {total:,} elements")
+            arrays = [None if i is None else i.load() for i in inputs]
+            value = self._runtime.run(constant.node, arrays, constant.output)
+            self._room -= value.size
+            if self._room < 0:
+                raise TensorError("over_limit", "constants that onnxruntime folds take too much memory")
+        except TensorError as error:
+            folded.problem = error
+            return folded
+        folded.problem, folded.shape, folded.dtype = None, value.shape, _stored_name(value)
+        folded.small_value, folded.pinned = value, True
         return folded
 
 
-Fallback = Callable[[Node, tuple[Constant | None, ...], int], Constant | None]
+def _stored_name(value: NDArray[np.generic]) -> str:
+    """Give ONNX's name of an array's element type."""
+    return StoredTensor.from_array("", value).dtype
 
 
 def _argument(constant: Constant | None) -> folding.Argument | None:
@@ -316,3 +369,21 @@ def _attributes_key(node: Node) -> tuple[object, ...]:
         value = node.attributes[name].value
         items.append((name, value.location if isinstance(value, StoredTensor) else repr(value)[:1000]))
     return tuple(items)
+
+
+def made_of_fills(constant: Constant) -> bool:
+    """Say whether ``ConstantOfShape`` makes all the values of a constant."""
+    stack = [constant]
+    for _ in range(MAX_CHAIN):
+        if not stack:
+            return True
+        current = stack.pop()
+        if current.node is None:
+            return False
+        if current.node.op_type == "ConstantOfShape":
+            continue
+        if current.node.op_type not in folding.MOVING and current.node.op_type not in ("Cast", "Concat", "Mul"):
+            return False
+        joins = current.node.op_type in ("Concat", "Mul")
+        stack.extend(i for i in current.inputs[: None if joins else 1] if i is not None)
+    return False

@@ -190,8 +190,8 @@ def _dequantize_linear(node: Node, x: Array, scale: Array, zero: Array | None = 
             raise TensorError("invalid_scale", "scale and zero point have different shapes")
         if zero.dtype != x.dtype:
             raise TensorError("invalid_scale", "codes and zero point have different types")
-    if zero is None and attribute(node, "zero"):
-        zero = np.asarray(attribute(node, "zero"), np.float32)
+    if zero is None and attribute(node, "default_zero"):
+        zero = np.asarray(attribute(node, "default_zero"), np.float32)
     low, high = _code_range(x.dtype, attribute(node, "bits"))
     output = attribute(node, "output_dtype", 0)
     return Coded(

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from onnxspec.errors import TensorError
 from onnxspec.graph import layouts
+from onnxspec.graph.attention import attention_slots, projections
 from onnxspec.graph.downstream import scale_after_gather, scale_after_product
 from onnxspec.graph.nodes import attribute, group_of
 from onnxspec.graph.quantization import CODE_BITS, OWN
+from onnxspec.graph.recurrent import GATES, recurrent_slots
 from onnxspec.graph.slots import Handler, Operands, SlotRole, dense
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def _product(operands: Operands, inputs: tuple[tuple[int, int, int], ...]) -> li
         if len(operands.shape(codes)) >= 2:
             weight = _weight(operands, codes, scale, zero, axis=-2 if left else -1)
             slots.append(dense(codes, outputs_first=left, constant=weight, scheme=operands.node.op_type))
-    return slots
+    return projections(operands, slots)
 
 
 def _qlinear_matmul(operands: Operands) -> list[SlotRole]:
@@ -117,7 +119,7 @@ def _qgemm(operands: Operands) -> list[SlotRole]:
         return []
     transposed = bool(attribute(operands.node, "transB", 0))
     weight = _weight(operands, 3, 4, 5, axis=0 if transposed else 1)
-    return [dense(3, outputs_first=transposed, constant=weight, scheme="QGemm")]
+    return projections(operands, [dense(3, outputs_first=transposed, constant=weight, scheme="QGemm")])
 
 
 def _qlinear_conv(operands: Operands) -> list[SlotRole]:
@@ -145,7 +147,7 @@ def _matmul_integer(operands: Operands) -> list[SlotRole]:
         axis = -1 if position else -2
         weight = _integer(operands, position, codes, axis)
         slots.append(dense(position, outputs_first=not position, constant=weight, scheme="MatMulInteger"))
-    return slots
+    return projections(operands, slots)
 
 
 def _conv_integer(operands: Operands) -> list[SlotRole]:
@@ -194,7 +196,7 @@ def _matmul_nbits(operands: Operands) -> list[SlotRole]:
         elif zeros is not None:
             zeros = _reshaped(operands, zeros, rows, blocks)
         weight = _in_blocks(operands, codes, scales, zeros, bits, block)
-    return [dense(1, outputs_first=True, constant=weight, scheme="MatMulNBits")]
+    return projections(operands, [dense(1, outputs_first=True, constant=weight, scheme="MatMulNBits")])
 
 
 def _in_blocks(
@@ -208,7 +210,7 @@ def _in_blocks(
         scales = operands.derive("Gather", scales, groups, attributes={"axis": 1})
         zeros = None if zeros is None else operands.derive("Gather", zeros, groups, attributes={"axis": 1})
     if zeros is None:
-        attributes["zero"] = 2 ** (bits - 1)
+        attributes["default_zero"] = 2 ** (bits - 1)
     return _decoded(operands, codes, scales, zeros, **attributes)
 
 
@@ -227,7 +229,7 @@ def _gather_block_quantized(operands: Operands) -> list[SlotRole]:
             if zeros is not None:
                 zeros = _unpacked(operands, zeros, bits, _last(operands.get(2)))
             else:
-                attributes["zero"] = 2 ** (bits - 1)
+                attributes["default_zero"] = 2 ** (bits - 1)
             attributes["bits"] = bits
         weight = _decoded(operands, codes, operands.get(2), zeros, **attributes)
     layout = layouts.table(axis)
@@ -258,7 +260,7 @@ def _qmoe(operands: Operands) -> list[SlotRole]:
             if scales is not None and not block:
                 scales = _reshaped(operands, scales, *packed.shape[:2], 1)
             if zeros is None:
-                attributes["zero"] = 2 ** (bits - 1)
+                attributes["default_zero"] = 2 ** (bits - 1)
             elif block:
                 zeros = _unpacked(operands, zeros, bits, _last(scales))
             else:
@@ -273,10 +275,7 @@ def _qmoe(operands: Operands) -> list[SlotRole]:
 
 def _qattention(operands: Operands) -> list[SlotRole]:
     weight = _weight(operands, 1, 4, 7, axis=-1)
-    if weight is None or len(weight.shape) != 2:
-        return []
-    layout = layouts.inputs_first
-    return [SlotRole(1, "attention_qkv", layout, layout.__name__, constant=weight, scheme="QAttention")]
+    return [] if weight is None else attention_slots(operands, 1, weight, "QAttention")
 
 
 def _dynamic_lstm(operands: Operands) -> list[SlotRole]:
@@ -290,8 +289,9 @@ def _dynamic_lstm(operands: Operands) -> list[SlotRole]:
         else:
             scales, zeros = (None if c is None else _by_direction(operands, c) for c in (scales, zeros))
             weight = _decoded(operands, codes, scales, zeros, axis=-1)
-        slots.append(
-            SlotRole(position, role, layouts.inputs_first, "inputs_first", None, weight, "DynamicQuantizeLSTM")
+        scheme = operands.node.op_type
+        slots += recurrent_slots(
+            operands, position, role, GATES["LSTM"], constant=weight, outputs_first=False, scheme=scheme
         )
     return slots
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from onnxspec.graph import layouts, quantized
+from onnxspec.graph import attention, fused, layouts, nchwc, quantized, recurrent
 from onnxspec.graph.nodes import attribute, group_of, operator
 from onnxspec.graph.slots import Handler, Operands, SlotRole, dense
 
@@ -19,6 +19,7 @@ __all__ = ["BIASES", "HANDLERS", "NOT_AVERAGED", "NO_WEIGHT", "slot_roles"]
 
 NOT_AVERAGED: Mapping[str, str] = MappingProxyType(
     {
+        "attention_qkv": "its parts for query, key and value are averaged one by one",
         "embedding": "its spectrum shows the frequencies of tokens",
         "depthwise_conv": "one channel has no matrix",
     }
@@ -135,11 +136,12 @@ def _gemm(operands: Operands) -> list[SlotRole]:
         found.append(dense(0, outputs_first=not attribute(operands.node, "transA", 0)))
     if len(operands.shape(1)) == 2:
         found.append(dense(1, outputs_first=bool(attribute(operands.node, "transB", 0))))
-    return found
+    return attention.projections(operands, found)
 
 
 def _matmul(operands: Operands) -> list[SlotRole]:
-    return [dense(i, outputs_first=i == 0) for i in (0, 1) if len(operands.shape(i)) >= 2]
+    found = [dense(i, outputs_first=i == 0) for i in (0, 1) if len(operands.shape(i)) >= 2]
+    return attention.projections(operands, found)
 
 
 def _gather(operands: Operands) -> list[SlotRole]:
@@ -148,13 +150,22 @@ def _gather(operands: Operands) -> list[SlotRole]:
 
 
 _PLAIN: dict[str, Handler] = {
+    "com.microsoft.FusedConv": _conv,
+    "com.microsoft.FusedGemm": _gemm,
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "Gather": _gather,
     "Gemm": _gemm,
     "MatMul": _matmul,
 }
-HANDLERS: dict[str, Handler] = {**_PLAIN, **quantized.HANDLERS}
+HANDLERS: dict[str, Handler] = {
+    **_PLAIN,
+    **attention.HANDLERS,
+    **fused.HANDLERS,
+    **nchwc.HANDLERS,
+    **quantized.HANDLERS,
+    **recurrent.HANDLERS,
+}
 """By operator, with its domain where it is not ONNX's own."""
 
 

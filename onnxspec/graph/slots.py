@@ -64,6 +64,8 @@ class Operands:
         The graph.
     store : Constants
         Finds the constants behind other names.
+    gates : bool
+        Whether recurrent weights are to be cut into their gates.
     """
 
     node: Node
@@ -72,6 +74,7 @@ class Operands:
     constants: Mapping[int, Constant]
     view: GraphView
     store: Constants
+    gates: bool = False
 
     def shape(self, position: int) -> Shape:
         """Give the shape of a constant input, ``()`` where the input is no constant."""

@@ -10,12 +10,13 @@ than they are long.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from onnxspec.graph.carried import bind_body
 from onnxspec.graph.functions import attribute_key, body_of, given_attributes
+from onnxspec.graph.scopes import Scope, Value
 from onnxspec.limits import DEFAULT_LIMITS, Limits
-from onnxspec.reading import Attribute, Function, Graph, Model, Node, SparseTensor, StoredTensor
+from onnxspec.reading import Function, Graph, Model, Node, SparseTensor, StoredTensor
 from onnxspec.results import Diagnostic
 
 __all__ = ["GraphView", "Scope", "Value"]
@@ -43,56 +44,8 @@ NEVER_FOLDED = frozenset(
 
 UNSEEN = object()
 
-MAX_HANDS = 64
-"""Identity nodes and branches through which a carried value is followed."""
 
 Severity = Literal["info", "warning", "error"]
-
-Value = tuple["Scope", str]
-"""A value: the scope that defines it and its name there."""
-
-
-@dataclass(slots=True, eq=False)
-class Scope:
-    """One graph: the main graph, the body of a node, or a function at its call sites.
-
-    Attributes
-    ----------
-    index : int
-        Position in `GraphView.scopes`.
-    place : str
-        Where it stands, such as ``main/If_3.then_branch``.
-    parent : Scope or None
-        The scope whose names are visible too.
-    owner : tuple of Scope and int, or None
-        The scope and the position of the node that holds this one.
-    function : str or None
-        The local function whose body this is.
-    bindings : dict
-        Formal inputs that are known to be a value of another scope.
-    slices : dict
-        Inputs of a Scan's body that are one slice each time of a value of another
-        scope: that value, and the axis along which it is cut.
-    """
-
-    index: int
-    place: str
-    nodes: list[Node]
-    inputs: list[str]
-    outputs: list[str]
-    parent: Scope | None = None
-    owner: tuple[Scope, int] | None = None
-    function: str | None = None
-    bindings: dict[str, Value] = field(default_factory=dict)
-    slices: dict[str, tuple[Value, int]] = field(default_factory=dict)
-    initializers: dict[str, StoredTensor | SparseTensor] = field(default_factory=dict)
-    producers: dict[str, int] = field(default_factory=dict)
-    consumers: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    children: dict[int, list[Scope]] = field(default_factory=dict)
-
-    def defines(self, name: str) -> bool:
-        """Say whether `name` is defined here rather than in a scope around this one."""
-        return name in self.producers or name in self.initializers or name in self.bindings or name in self.inputs
 
 
 class GraphView:
@@ -104,6 +57,8 @@ class GraphView:
         The main graph first; a scope always after its parent.
     diagnostics : list of Diagnostic
         Duplicate names, recursive functions, limits that were hit.
+    cache : dict
+        What was found out about the whole graph, so that it is found out once.
     """
 
     def __init__(self, model: Model, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -111,6 +66,7 @@ class GraphView:
         self.limits = limits
         self.scopes: list[Scope] = []
         self.diagnostics: list[Diagnostic] = []
+        self.cache: dict[str, Any] = {}
         self._noted: set[Diagnostic] = set()
         self._constant: dict[tuple[int, str], bool] = {}
         self._pending: set[tuple[int, str]] = set()
@@ -225,7 +181,8 @@ class GraphView:
                     suffix = f"[{number}]" if isinstance(attribute.value, list) else ""
                     place = f"{scope.place}/{label}.{attribute.name}{suffix}"
                     child = self._add_graph(graph, place, scope, (scope, index))
-                    self._bind_body(child, scope, node, attribute.name)
+                    if attribute.name == "body":
+                        bind_body(child, scope, node, self._index)
                     scope.children.setdefault(index, []).append(child)
                     yield child
         function = self.function_of(node)
@@ -244,6 +201,8 @@ class GraphView:
         return scope
 
     def _index(self, scope: Scope) -> None:
+        """Give a scope its number, and note who makes and who reads its values."""
+        scope.index = len(self.scopes)
         for index, node in enumerate(scope.nodes):
             for output in node.outputs:
                 if not output:
@@ -256,99 +215,6 @@ class GraphView:
                 if name:
                     scope.consumers.setdefault(name, []).append((index, slot))
         self.scopes.append(scope)
-
-    def _bind_body(self, body: Scope, outer: Scope, node: Node, attribute: str) -> None:
-        """Tie the inputs of a Loop's or Scan's body to what they start as, or are slices of.
-
-        A carried input is constant where the body hands it on untouched: its output
-        for that state is the input itself. (Keras LSTMs through tf2onnx carry their
-        weights so.)
-        """
-        if attribute != "body" or node.domain not in ("", "ai.onnx"):
-            return
-        if node.op_type == "Loop":
-            for position in range(2, min(len(body.inputs), len(node.inputs))):
-                self._bind_state(body, position, position - 1, (outer, node.inputs[position]))
-        elif node.op_type == "Scan":
-            self._bind_scan(body, outer, node)
-
-    def _bind_state(self, body: Scope, position: int, output: int, start: Value) -> None:
-        """Tie one carried input, where the body hands it on."""
-        name = body.inputs[position]
-        if start[1] and output < len(body.outputs) and self._hands_on(body, body.outputs[output], name):
-            body.bindings[name] = start
-
-    def _bind_scan(self, body: Scope, outer: Scope, node: Node) -> None:
-        """Tie the states and scanned inputs of a Scan.
-
-        Before opset 9 its first input is the lengths of the sequences, and every
-        other one has a batch axis in front, which the body does not see.
-        """
-        batched = len(node.inputs) == len(body.inputs) + 1
-        actual = node.inputs[1:] if batched else node.inputs
-        scans = _integer(node.attributes.get("num_scan_inputs"), 0)
-        states = len(actual) - scans
-        axes = node.attributes.get("scan_input_axes")
-        for position in range(min(len(actual), len(body.inputs))):
-            value = (outer, actual[position])
-            if not actual[position]:
-                continue
-            if batched:
-                value = self._without_batch(value)
-            if position < states:
-                self._bind_state(body, position, position, value)
-            else:
-                chosen = axes.value if axes is not None and isinstance(axes.value, list) else []
-                number = position - states
-                axis = chosen[number] if number < len(chosen) and isinstance(chosen[number], int) else 0
-                body.slices[body.inputs[position]] = (value, axis)
-
-    def _without_batch(self, value: Value) -> Value:
-        """Give a value without its first axis, by a node in a scope of its own."""
-        outer, name = value
-        squeeze = Node("", "Squeeze", "", [name], [""], {"axes": Attribute("axes", [0])})
-        squeeze.outputs[0] = f"{name} without batch"
-        scope = Scope(len(self.scopes), outer.place, [squeeze], [], [squeeze.outputs[0]], outer)
-        self._index(scope)
-        return scope, squeeze.outputs[0]
-
-    def _hands_on(self, body: Scope, output: str, name: str) -> bool:
-        """Say whether `output` is `name`, through Identity nodes and both branches of an If."""
-        stack = [(body, output)]
-        for _ in range(MAX_HANDS):
-            if not stack:
-                return True
-            scope, output = stack.pop()
-            if output == name and (scope is body or not _shadowed(scope, body, name)):
-                continue
-            index = scope.producers.get(output)
-            if index is None:
-                return False
-            node = scope.nodes[index]
-            if node.op_type == "Identity" and node.inputs:
-                stack.append((scope, node.inputs[0]))
-            elif node.op_type == "If":
-                position = node.outputs.index(output)
-                branches = [self._detached(a.value, scope) for a in node.attributes.values()]
-                chosen = [b for b in branches if b is not None]
-                if len(chosen) != 2 or any(position >= len(b.outputs) for b in chosen):
-                    return False
-                stack.extend((branch, branch.outputs[position]) for branch in chosen)
-            else:
-                return False
-        return False
-
-    @staticmethod
-    def _detached(graph: object, parent: Scope) -> Scope | None:
-        """Give a branch as a scope that is looked at but not entered."""
-        if not isinstance(graph, Graph):
-            return None
-        scope = Scope(-1, parent.place, graph.nodes, list(graph.inputs), list(graph.outputs), parent)
-        scope.initializers = dict.fromkeys((t.name for t in graph.initializers), None)  # type: ignore[arg-type]
-        for index, node in enumerate(graph.nodes):
-            for name in node.outputs:
-                scope.producers.setdefault(name, index)
-        return scope
 
     def _call(self, scope: Scope, index: int, node: Node, function: Function, label: str) -> Iterator[Scope]:
         """Enter a function, once per distinct choice of constants among its arguments."""
@@ -447,18 +313,3 @@ class GraphView:
         if diagnostic not in self._noted:
             self._noted.add(diagnostic)
             self.diagnostics.append(diagnostic)
-
-
-def _integer(attribute: Attribute | None, default: int) -> int:
-    """Give an attribute that must be an integer."""
-    return attribute.value if attribute is not None and isinstance(attribute.value, int) else default
-
-
-def _shadowed(scope: Scope, body: Scope, name: str) -> bool:
-    """Say whether a scope between this one and the body defines the name anew."""
-    current: Scope | None = scope
-    while current is not None and current is not body:
-        if current.defines(name):
-            return True
-        current = current.parent
-    return False

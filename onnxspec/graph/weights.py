@@ -10,12 +10,13 @@ import numpy as np
 from onnxspec.errors import TensorError
 from onnxspec.graph import layouts, quantization
 from onnxspec.graph.accounts import Accounts
-from onnxspec.graph.constants import Constant, Constants, Watch
+from onnxspec.graph.constants import Constant, Constants, Watch, made_of_fills
 from onnxspec.graph.depth import depths
 from onnxspec.graph.names import display, layer_name, unique
 from onnxspec.graph.nodes import operator, product
 from onnxspec.graph.quantized import PARAMETERS
 from onnxspec.graph.roles import BIASES, NO_WEIGHT, NOT_AVERAGED, slot_roles
+from onnxspec.graph.runtime import GROWING, Runtime
 from onnxspec.graph.slots import Operands, SlotRole
 from onnxspec.graph.view import GraphView, Scope
 from onnxspec.reading import Model, Node, StoredTensor
@@ -63,6 +64,7 @@ class WeightMatrix:
     depth: int
     used_by: list[str]
     slots: int
+    small_slots: int = 0
     kernel_shape: tuple[int, int, int, int] = (0, 0, 0, 0)
     batch_norm: bool | None = None
     problem: TensorError | None = None
@@ -206,10 +208,22 @@ class Survey:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
 
-def survey(model: Model, limits: Limits) -> Survey:
-    """Find every weight matrix of a model without reading more than small arguments."""
+def survey(model: Model, limits: Limits, *, runtime_folding: bool = True) -> Survey:
+    """Find every weight matrix of a model without reading more than small arguments.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    limits : Limits
+        Caps on untrusted input.
+    runtime_folding : bool
+        Whether constants that a weight needs, made by operators that are not
+        evaluated here, are computed by onnxruntime in a process of its own.
+    """
     view = GraphView(model, limits)
-    return _Surveyor(view, Constants(view)).run()
+    with Runtime(model.opset_import, limits) as runtime:
+        return _Surveyor(view, Constants(view, runtime if runtime_folding else None)).run()
 
 
 class _Surveyor:
@@ -221,6 +235,7 @@ class _Surveyor:
         self._accounts = Accounts(view.model)
         self._weights: dict[tuple[object, ...], WeightMatrix] = {}
         self._skipped: list[Skip] = []
+        self._slots: set[tuple[int, int, int]] = set()
         self._depths = depths(view)
 
     def run(self) -> Survey:
@@ -234,7 +249,7 @@ class _Surveyor:
                 weight.name = f"{weight.name}.{weight.slot.part}"
         for weight, identifier in zip(weights, unique([weight.name for weight in weights])):
             weight.id = identifier
-        small = sum(len(weight.used_by) - weight.slots for weight in weights)
+        small = sum(weight.small_slots for weight in weights)
         diagnostics = [*self._view.model.diagnostics, *self._view.diagnostics]
         return Survey(weights, self._skipped, self._accounts, small, diagnostics)
 
@@ -251,7 +266,11 @@ class _Surveyor:
                 constants[position] = constant
         if not constants:
             return
-        roles = slot_roles(Operands(node, scope, index, constants, self._view, self._constants))
+        operands = Operands(node, scope, index, constants, self._view, self._constants)
+        roles = slot_roles(operands)
+        wanted = roles is not None and self._realise(constants, {role.input for role in roles})
+        if wanted:
+            roles = slot_roles(operands)
         path = self._path(scope, index, node)
         taken = set()
         for role in roles or ():
@@ -268,14 +287,26 @@ class _Surveyor:
             else:
                 self._no_weight(node, f"{path}:{position}", constant, known=roles is not None)
 
+    def _realise(self, constants: dict[int, Constant], wanted: set[int]) -> bool:
+        """Evaluate in onnxruntime what a weight needs; say whether anything changed."""
+        changed = False
+        for position, constant in constants.items():
+            grown = constant.node is not None and constant.node.op_type in GROWING
+            if constant.unknown and (position in wanted or grown or any(constants[w].unknown for w in wanted)):
+                constants[position] = self._constants.realise(constant)
+                changed = changed or constants[position] is not constant
+        return changed
+
     def _weight(self, scope: Scope, index: int, node: Node, path: str, role: SlotRole, constant: Constant) -> bool:
         """Enter one slot of a weight; say False where it holds none."""
         if constant.problem is None and constant.dtype in _INTEGERS:
             return False
+        if made_of_fills(constant):
+            return False
         slot = f"{path}:{role.input}"
         key = (constant.key, role.role, role.form, role.part, operator(node) if constant.problem else "")
         weight = self._weights.get(key)
-        is_slot = constant.size >= MIN_ELEMENTS
+        is_slot = constant.size >= MIN_ELEMENTS and (scope.index, index, role.input) not in self._slots
         if weight is None:
             weight = WeightMatrix(
                 constant,
@@ -298,6 +329,8 @@ class _Surveyor:
         if slot not in weight.used_by:
             weight.used_by.append(slot)
             weight.slots += is_slot
+            weight.small_slots += constant.size < MIN_ELEMENTS
+            self._slots.add((scope.index, index, role.input))
         self._accounts.use(constant, weight)
         return True
 
@@ -309,7 +342,9 @@ class _Surveyor:
         if constant.size < MIN_ELEMENTS:
             self._accounts.set_aside(constant, "small_constant")
             return
-        if constant.dtype in _INTEGERS:
+        if made_of_fills(constant):
+            reason, detail = "constant_of_shape", "all its elements are one number: it is made by ConstantOfShape"
+        elif constant.dtype in _INTEGERS:
             reason, detail = "index_table", f"a table of {constant.dtype}"
         elif known or node.op_type in NO_WEIGHT:
             reason, detail = "not_a_weight", f"{node.op_type} multiplies no matrix with it"
@@ -368,6 +403,7 @@ class _Surveyor:
                 if first is not weight:
                     first.used_by.extend(weight.used_by)
                     first.slots += weight.slots
+                    first.small_slots += weight.small_slots
                     weight.merged_into = first
                     dropped.add(id(weight))
         return [weight for weight in weights if id(weight) not in dropped]

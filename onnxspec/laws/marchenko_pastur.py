@@ -263,7 +263,8 @@ def probability_of_angle(t: ArrayLike, Q: float) -> Array:
     -------
     ndarray of float64, shape of `t`
     """
-    return np.clip(_probability(np.asarray(t, dtype=np.float64), _inverse(Q)), 0.0, 1.0)
+    values = _probability(np.asarray(t, dtype=np.float64), _inverse(Q))
+    return np.asarray(np.minimum(np.maximum(values, 0.0), 1.0))
 
 
 def unit_median(Q: float) -> float:

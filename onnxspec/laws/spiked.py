@@ -108,10 +108,10 @@ def strength(eigenvalue: float, Q: float, sigma: float = 1.0) -> float | None:
     """
     c = _inverse(Q)
     excess = eigenvalue / (sigma * sigma) - 1.0 - c
-    root = excess * excess - 4.0 * c
-    if excess <= 0.0 or root <= 0.0:
+    width = 2.0 * math.sqrt(c)
+    if excess <= width:
         return None
-    return math.sqrt(0.5 * (excess + math.sqrt(root)))
+    return math.sqrt(0.5 * (excess + math.sqrt(excess - width) * math.sqrt(excess + width)))
 
 
 def overlaps(theta: ArrayLike, Q: float) -> tuple[Array, Array]:

@@ -221,9 +221,11 @@ def decode_float64(dtype: DType, stored: NDArray[np.uint8], lead: int, out: NDAr
         codes = _unpack(stored, dtype.bits, lead, out.size) if dtype.bits < 8 else stored
         np.take(_float64_table(dtype.name, dtype.bits), codes, out=out, mode="clip")
     elif dtype.name == "bfloat16":
-        out[:] = (stored.view("<u2").astype(np.uint32) << np.uint32(16)).view(np.float32)
+        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+            out[:] = (stored.view("<u2").astype(np.uint32) << np.uint32(16)).view(np.float32)
     else:
-        out[:] = stored.view(np.dtype(dtype.name).newbyteorder("<"))
+        with np.errstate(invalid="ignore"):
+            out[:] = stored.view(np.dtype(dtype.name).newbyteorder("<"))
 
 
 def encode(dtype: DType, array: NDArray[Any]) -> NDArray[np.uint8]:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from onnxspec.reading.wire import Skeleton, TensorRecord
     from onnxspec.results import ExternalFile
 
-__all__ = ["Attribute", "AttributeValue", "Function", "Graph", "Model", "Node", "SparseTensor", "parse"]
+__all__ = ["Attribute", "AttributeValue", "Function", "Graph", "Model", "Node", "SparseTensor", "message_class", "parse"]
+
+MAX_PIECES = 4096  # of one payload; writers make one
 
 
 @dataclass(slots=True)
@@ -209,7 +211,7 @@ def parse(skeleton: Skeleton, source: Source, external: ExternalFiles, limits: L
     MalformedModelError
         protobuf cannot parse the skeleton.
     """
-    proto = _message_class()()
+    proto = message_class()()
     try:
         proto.ParseFromString(skeleton.data)
     except Exception as error:  # protobuf's DecodeError; its module is imported by its class alone
@@ -233,7 +235,7 @@ def parse(skeleton: Skeleton, source: Source, external: ExternalFiles, limits: L
     )
 
 
-def _message_class() -> Any:
+def message_class() -> Any:
     """Give onnx's ModelProto.
 
     Importing onnx itself costs 0.2 s of CPU for checkers and helpers that are
@@ -297,6 +299,8 @@ def _payload_of(record: TensorRecord) -> tuple[Payload, TensorError | None]:
         problem = TensorError("payload_ambiguous", f"It has data in {' and '.join(sorted(kinds))}.")
     elif kinds == ["raw"] and len(record["raw"]) > 1:
         problem = TensorError("payload_ambiguous", "It has raw_data twice.")
+    elif kinds and len(record[kinds[0]]) > MAX_PIECES:
+        problem = TensorError("payload_malformed", f"Its data are in more than {MAX_PIECES:,} pieces.")
     if not kinds:
         return Payload("none"), problem
     return Payload(kinds[0], tuple(run for run in record[kinds[0]] if run.length)), problem

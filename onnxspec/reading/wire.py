@@ -269,6 +269,7 @@ class _Walk:
                 mark = position
                 if action == DATA:
                     self.tensors[-1].setdefault(argument, []).append(Segment(base + i, length))
+                    self.cost += MESSAGE_COST
                 elif action == ELEMENT:
                     self._note_element(argument, start, position, buffer[start - base])
                 elif action == NOTE:

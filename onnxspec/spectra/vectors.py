@@ -28,6 +28,9 @@ BULK_SAMPLE = 50
 TOP = 5
 """Vectors that are looked at where there is no spike."""
 
+EXACT_RANKS = 8
+"""Up to this many values on one side the rank-sum test counts all orders; they fit a float64 exactly."""
+
 DEGENERATE = 1e-6
 """Eigenvalues closer than this, over the larger one, share a space in which no vector is distinguished."""
 
@@ -242,7 +245,7 @@ def vector_metrics(v: ArrayLike, index: int = 0, *, degenerate: bool = False) ->
     entropy = max(-float((known * np.log(known)).sum()), 0.0)
     ipr = float((p * p).sum())
     participation, ratio = ipr**-0.25, float(a.sum() / a.max())
-    z: tuple[float | None, ...] = (None, None, None)
+    z: tuple[float | None, float | None, float | None] = (None, None, None)
     if n >= 3:
         null = haar_null(n)
         z = (
@@ -251,7 +254,7 @@ def vector_metrics(v: ArrayLike, index: int = 0, *, degenerate: bool = False) ->
             (ratio - null.localisation) / null.localisation_sd,
         )
     normalized = entropy / math.log(n) if n > 1 else 0.0
-    return VectorMetrics(index, entropy, normalized, participation, ratio, ipr, *z, degenerate)
+    return VectorMetrics(index, entropy, normalized, participation, ratio, ipr, z[0], z[1], z[2], degenerate)
 
 
 def localisation(matrix: ArrayLike, spikes: int, *, side: Literal["right", "left"] = "right") -> Localisation:
@@ -315,7 +318,8 @@ def _without(empty: Localisation, reason: str) -> Localisation:
 def _separated(descending: Array) -> NDArray[np.bool_]:
     """Say which eigenvalues are apart from both neighbours."""
     apart = -np.diff(descending) > DEGENERATE * np.maximum(descending[:-1], 5e-324)
-    return np.concatenate([[True], apart]) & np.concatenate([apart, [True]])
+    alone: NDArray[np.bool_] = np.concatenate([[True], apart]) & np.concatenate([apart, [True]])
+    return alone
 
 
 def _summary(
@@ -348,25 +352,25 @@ def _mean(values: list[float | None]) -> float | None:
 
 
 def _mann_whitney(a: list[float], b: list[float]) -> float | None:
-    """Give the exact two-sided p-value of the rank-sum test; ties count half, as if there were none."""
+    """Give the two-sided p-value of the rank-sum test: exact for few values, else normal."""
     if not a or not b:
         return None
+    k, n = len(a), len(b)
     wins = sum((x > y) + 0.5 * (x == y) for x in a for y in b)
-    law = _rank_sum_law(len(a), len(b))
-    total = law.sum()
-    low, high = math.floor(min(wins, len(a) * len(b) - wins) + 1e-9), len(a) * len(b)
-    return min(1.0, 2.0 * float(law[: low + 1].sum() / total)) if 2 * low < high else 1.0
+    fewer = min(wins, k * n - wins)
+    if min(k, n) <= EXACT_RANKS:
+        law = _rank_sum_law(min(k, n), max(k, n))
+        return min(1.0, 2.0 * float(law[: math.floor(fewer) + 1].sum() / law.sum()))
+    deviation = max(0.5 * k * n - fewer - 0.5, 0.0) / math.sqrt(k * n * (k + n + 1) / 12.0)
+    return math.erfc(deviation / math.sqrt(2.0))
 
 
 def _rank_sum_law(k: int, n: int) -> Array:
-    """Count, up to a factor, the orders of k and n values by how often one of the k exceeds one of the n."""
+    """Count the orders of k and n values by how often one of the k exceeds one of the n."""
     law = np.zeros(k * n + 1)
     law[0] = 1.0
-    # Gaussian binomial coefficient: product over i of (1 - x^(n+i)) / (1 - x^i)
-    for i in range(1, k + 1):
-        shifted = law.copy()
-        shifted[n + i :] -= law[: law.size - n - i]
-        for j in range(i, shifted.size):
-            shifted[j] += shifted[j - i]
-        law = shifted / shifted.max()
-    return np.maximum(law, 0.0)
+    for i in range(1, k + 1):  # Gaussian binomial coefficient: product of (1 - x^(n+i)) / (1 - x^i)
+        law[n + i :] -= law[: max(law.size - n - i, 0)].copy()
+        for j in range(i):
+            law[j::i] = np.cumsum(law[j::i])
+    return law

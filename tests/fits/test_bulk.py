@@ -248,6 +248,14 @@ def test_orthogonal_initialisation_is_flat() -> None:
     assert fit_bulk(evals_of(W), 200, 100).reason == "flat_spectrum"
 
 
+def test_tiny_bulk_under_huge_spikes_stays_in_range() -> None:
+    evals = np.r_[np.linspace(2.0, 1.0, 40), np.linspace(2e-200, 1e-200, 60)]
+    fit = fit_bulk(evals, 100, 100)
+    assert fit.spikes == 40
+    assert fit.sigma_mp == pytest.approx(1e-100, rel=1.0)
+    assert fit_bulk(np.r_[evals[:-1], -1e-250], 100, 100).spikes == 40
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.floats(0.0, 1e12), min_size=10, max_size=40),
@@ -269,3 +277,5 @@ def test_any_spectrum_gives_plain_json_safe_numbers(values: list[float], more: i
 def test_contradictions_are_refused(M: int, N: int, zeros: int, level: float) -> None:
     with pytest.raises(ValueError):
         fit_bulk(np.ones(10), N, M, zeros=zeros, level=level)
+    with pytest.raises(ValueError, match="kurtosis"):
+        fit_bulk(np.ones(10), 20, 10, kurtosis=math.nan)

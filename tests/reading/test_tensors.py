@@ -120,6 +120,30 @@ def test_typed_field_of_onnx_helper(name: str, tmp_path: Path) -> None:
         assert np.array_equal(stored.load(), numpy_helper.to_array(proto))
 
 
+@pytest.mark.parametrize("name", [dtype.name for dtype in SUPPORTED if dtype.bits <= 16])
+def test_every_code_of_the_narrow_types(name: str, tmp_path: Path) -> None:
+    dtype = next(dtype for dtype in SUPPORTED if dtype.name == name)
+    codes = np.arange(2**dtype.bits) if dtype.bits >= 8 else np.arange(256)
+    raw = codes.astype("<u2" if dtype.bits == 16 else np.uint8).tobytes()
+    proto = TensorProto(name="w", data_type=dtype.code, dims=[len(raw) * 8 // dtype.bits], raw_data=raw)
+    with np.errstate(invalid="ignore"):
+        expected = numpy_helper.to_array(proto).astype(np.float64)
+    if name == "bool":
+        expected = (codes != 0).astype(np.float64)
+    with open_model(save(tmp_path, [proto])) as opened:
+        assert np.array_equal(opened.graph.initializers[0].load_float64(), expected, equal_nan=True)
+
+
+def test_signalling_nan_is_read_in_silence(tmp_path: Path) -> None:
+    patterns = ((1, b"\x01\x00\xa0\x7f"), (10, b"\x01\x7d"), (16, b"\xa0\x7f"), (11, b"\x01" + bytes(5) + b"\xf4\x7f"))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model(graph([], [tensor("w", (1,), dtype, raw=raw) for dtype, raw in patterns])))
+    with open_model(path) as opened:
+        for stored in opened.graph.initializers:
+            assert np.isnan(stored.load_float64()).all()
+            assert stored.load().tobytes() == patterns[opened.graph.initializers.index(stored)][1]
+
+
 def test_hash_tells_dtype_shape_and_values_apart() -> None:
     arrays = [
         np.zeros((2, 3), np.float32),

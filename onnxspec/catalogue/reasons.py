@@ -1,0 +1,194 @@
+"""Why a number, a fit or a layer is missing."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from onnxspec.catalogue._entry import Entry
+
+__all__ = ["ENTRIES"]
+
+_fit = partial(Entry, kind="reason", group="No fit, no phase or no verdict")
+_number = partial(Entry, kind="reason", group="No such number")
+_choice = partial(Entry, kind="reason", group="Left out by choice or by a limit")
+_slot = partial(Entry, kind="reason", group="No weight")
+_part = partial(Entry, kind="reason", group="Part of the trained verdict")
+
+ENTRIES = (
+    _fit(
+        name="too_small",
+        title="too few eigenvalues or values",
+        what="Fits, phases and comparisons need a minimum: 50 eigenvalues for a fit and a phase, 10 for a bulk, 10 in "
+        "the tail for other laws, 10 columns for the trained verdict.",
+        how_to_read="Norms are valid. --min-evals lowers the limit of the fit, at the price of an alpha that random "
+        "weights have as well.",
+    ),
+    _fit(
+        name="zero_matrix",
+        title="nothing but zeros",
+        what="All weights are zero at their precision, so there are no eigenvalues to look at.",
+    ),
+    _fit(
+        name="rank_one",
+        title="one direction only",
+        what="Only one singular value is above the rank tolerance, as in a constant matrix.",
+        how_to_read="Norms are valid; entropy is 0 and the stable rank 1.",
+    ),
+    _fit(
+        name="flat_spectrum",
+        title="all eigenvalues equal",
+        what="There is no tail and no bulk to fit. An orthogonal initialisation looks like this.",
+    ),
+    _fit(
+        name="no_tail",
+        title="no start for a tail",
+        what="No candidate for xmin leaves enough eigenvalues above it (min_tail), for example where nearly all are "
+        "equal.",
+    ),
+    _fit(
+        name="non_finite",
+        title="NaN or infinity among the weights",
+        what="The layer failed; nothing is computed from it and it enters no mean.",
+        how_to_read="Look at the training or the export: a NaN in a weight makes every output NaN.",
+    ),
+    _fit(
+        name="depthwise",
+        title="depthwise convolution",
+        what="One filter for each channel is no matrix between channels, so its eigenvalues mean nothing of the kind.",
+        how_to_read="Norms only, by design.",
+    ),
+    _fit(
+        name="slices",
+        title="fitted by kernel position",
+        what="With conv = slices alpha is the mean over positions; the layer as a whole has no single xmin, D or tail.",
+        how_to_read="The list slices has those of each position.",
+    ),
+    _fit(
+        name="several_matrices",
+        title="more than one matrix",
+        what="The layer holds several independent matrices (groups, directions, experts), and bulk, trained and phase "
+        "are about one.",
+    ),
+    _fit(
+        name="bulk_failed",
+        title="no bulk found",
+        what="More than half of the eigenvalues would be spikes, so there is nothing that noise could explain.",
+        how_to_read="Usual for heavy-tailed and collapsed layers; the phase says which.",
+    ),
+    _fit(
+        name="bootstrap_failed",
+        title="no interval",
+        what="More than half of the resamples had no fit.",
+    ),
+    _fit(
+        name="numerical_failure",
+        title="the eigenvalue solver gave up",
+        what="LAPACK did not converge. The layer failed.",
+        how_to_read="Try --exact, and report the model if you can.",
+    ),
+    _number(
+        name="no_fit",
+        title="needs alpha",
+        what="The number is made from alpha, and the layer has none; the layer's reason says why.",
+    ),
+    _number(
+        name="near_singular",
+        title="division by nearly zero",
+        what="log_stable_rank divides by log10 lambda_max, which is within 0.05 of zero.",
+    ),
+    _number(
+        name="below_tolerance",
+        title="nothing above the rank tolerance",
+        what="All singular values are rounding errors, so entropy and log_det have nothing to sum over.",
+    ),
+    _number(name="overflow", title="too large", what="The number is beyond 1e308. Its logarithm is valid."),
+    _number(name="underflow", title="too close to zero", what="The number is below 5e-324; its logarithm is valid."),
+    _number(
+        name="effort",
+        title="left out by the effort",
+        what="The chosen effort does not compute it.",
+        how_to_read="--effort standard or --effort full.",
+    ),
+    _number(
+        name="not_installed",
+        title="package missing",
+        what="The cross-check needs the package powerlaw, which cannot be imported.",
+    ),
+    _number(
+        name="unknown",
+        title="no reason recorded",
+        what="Something is missing and the program did not note why. This is a bug; please report it.",
+    ),
+    _choice(
+        name="not_computed",
+        title="inspect computes no numbers",
+        what="The weight can be read, but no numerics were asked for.",
+        how_to_read="Run onnxspec analyze.",
+    ),
+    _choice(name="not_selected", title="left out by --layer", what="The layer does not match the globs of --layer."),
+    _choice(
+        name="time_limit",
+        title="no time left",
+        what="The layer would have passed the timeout by the estimate made before it starts.",
+        how_to_read="Raise --timeout, or select layers with --layer.",
+    ),
+    _choice(
+        name="memory_limit",
+        title="too large for the memory limit",
+        what="The working memory of the layer would exceed the limit.",
+    ),
+    _choice(
+        name="over_limit",
+        title="over a limit on constant folding",
+        what="The weight is computed in the graph from other constants, and an intermediate result would be too large.",
+        how_to_read="A weight that exporters write never comes near it; a hostile file does.",
+    ),
+    _slot(
+        name="not_a_weight",
+        title="no matrix to multiply with",
+        what="A large constant that its operator adds, compares or moves: a bias, mask or position table.",
+    ),
+    _slot(
+        name="index_table",
+        title="table of integers",
+        what="A constant of integers, such as indices; no weights.",
+    ),
+    _slot(
+        name="unsupported_op",
+        title="operator without support",
+        what="The operator is fed a constant that may be a weight, and onnxspec does not know how it uses it.",
+        how_to_read="Coverage is incomplete. unsupported_ops lists the operators; please report them.",
+    ),
+    _slot(
+        name="vector",
+        title="one axis only",
+        what="A bias, a scale of a normalisation, or another constant with fewer than two axes longer than 1.",
+    ),
+    _slot(name="small_constant", title="fewer than 64 elements", what="Too small to hold a weight worth analysing."),
+    _slot(
+        name="quantization_parameters",
+        title="scale or zero point",
+        what="The tensor says how codes are turned into weights. It is used, but is no weight itself.",
+    ),
+    _slot(
+        name="structural",
+        title="shape, axis or index",
+        what="The tensor tells a Reshape, Slice, Gather or the like what to do.",
+    ),
+    _slot(name="unused", title="used by nothing", what="No node of the graph reads the tensor."),
+    _part(
+        name="flat_entries",
+        title="entries of one size",
+        what="All entries have the same magnitude, so their norms cannot differ.",
+    ),
+    _part(
+        name="heavy_tails",
+        title="entries with heavy tails",
+        what="The null law of this part does not hold for entries with such large outliers.",
+    ),
+    _part(
+        name="decided",
+        title="decided already",
+        what="The other parts leave no doubt, so the eigenvalues for this one were not computed.",
+    ),
+)

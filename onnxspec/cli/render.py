@@ -1,0 +1,42 @@
+"""``onnxspec render``: any format from saved JSON reports, without the models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from onnxspec.cli.exit_codes import ExitCode, of_error, worst
+from onnxspec.errors import InputError
+
+__all__ = ["render"]
+
+
+def render(
+    reports: Annotated[
+        list[str], typer.Argument(metavar="REPORT.json...", help="Reports that analyze saved, or - for stdin.")
+    ],
+    format_name: Annotated[
+        str | None,
+        typer.Option("--format", "-f", metavar="FORMAT", help="table, json, csv or markdown (default: table)."),
+    ] = None,
+    output: Annotated[
+        list[str] | None, typer.Option("--output", "-o", metavar="FILE", help="Write FILE, or fmt=FILE; repeatable.")
+    ] = None,
+) -> None:
+    """Show saved JSON reports in another format."""
+    from onnxspec.cli.output import note, targets, write
+    from onnxspec.cli.saved import load_reports
+
+    wanted = targets(format_name, output or [])
+    found = []
+    codes = [ExitCode.OK]
+    for path in reports:
+        try:
+            found += load_reports(path)
+        except InputError as error:
+            note(f"onnxspec: {error}")
+            codes.append(of_error(error))
+    if found:
+        write(found, wanted)
+    raise typer.Exit(worst(codes))

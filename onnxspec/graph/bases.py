@@ -1,0 +1,318 @@
+"""Matrices that nobody trained, recognised by what they hold: bases, tables, masks, grids.
+
+Every test asks for a structure that is exact up to float32's rounding and that no
+training gives: rows that are sinusoids of evenly spaced frequencies, triangles
+along a band, one entry a row, one value above a diagonal. A name alone never
+decides. What is found is evidence for a reader: a sentence with numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+__all__ = ["MAX_ELEMENTS", "REASONS", "Evidence", "recognise"]
+
+MAX_ELEMENTS = 2**24
+"""Largest matrix that is looked at: bases have a few million elements at most."""
+
+REASONS = ("fixed_basis", "position_table", "mask", "selection", "grid")
+"""Reasons for which a matrix is no weight."""
+
+_ROWS = 8
+_COLUMNS = 16
+_RESIDUAL = 2e-3
+_LOBE = 0.98
+_OVERSAMPLE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a matrix was recognised as.
+
+    Attributes
+    ----------
+    reason : str
+        One of `REASONS`.
+    detail : str
+        What was measured.
+    """
+
+    reason: str
+    detail: str
+
+
+def recognise(canonical: Array) -> Evidence | None:
+    """Say what a matrix is that nobody trained; None for any other.
+
+    Parameters
+    ----------
+    canonical : ndarray
+        Shape ``(groups, outputs, inputs, positions)``, see `onnxspec.graph.layouts`.
+
+    Returns
+    -------
+    Evidence or None
+    """
+    if canonical.size > MAX_ELEMENTS or not np.isfinite(canonical).any():
+        return None
+    matrix = _matrix(canonical)
+    if matrix is None or min(matrix.shape) < 2:
+        return None
+    tests: tuple[Callable[[Array], Evidence | None], ...] = (mask,)
+    if np.isfinite(canonical).all():
+        tests = (selection, mask, grid, triangles, sinusoids)
+    for test in tests:
+        # A product takes the basis from either side; a table is looked up along its rows.
+        for oriented in (matrix, matrix.T) if canonical.shape[3] == 1 else (matrix,):
+            found = test(oriented)
+            if found is not None:
+                return found
+    return None
+
+
+def _matrix(canonical: Array) -> Array | None:
+    """Give the matrix whose rows may be signals: filters of one channel, or a plain matrix."""
+    groups, outputs, inputs, positions = canonical.shape
+    if positions == 1:
+        return canonical.reshape(groups * outputs, inputs) if groups == 1 or inputs > 1 else None
+    if inputs == 1:
+        return canonical.reshape(groups * outputs, positions)
+    if outputs == 1 and groups == 1:
+        return canonical.reshape(inputs, positions)
+    return None
+
+
+# --- one entry a row, one value a side, steps ------------------------------------------------
+
+
+def selection(matrix: Array) -> Evidence | None:
+    """Recognise the identity, permutations and one-hot rows: one entry a row, all alike."""
+    filled = matrix != 0
+    rows = filled.sum(axis=1)
+    if matrix.shape[0] < _ROWS or rows.max() != 1 or rows.sum() < max(_ROWS, matrix.shape[0] // 2):
+        return None
+    values = matrix[filled]
+    if np.ptp(values) > 1e-6 * abs(values[0]):
+        return None
+    columns = np.argmax(filled, axis=1)
+    if matrix.shape[0] == matrix.shape[1] and np.array_equal(columns, np.arange(len(columns))) and rows.all():
+        return Evidence("selection", f"{values[0]:g} times the identity of order {len(columns)}")
+    return Evidence("selection", f"each row holds one entry, {values[0]:g}, and zeros")
+
+
+def mask(matrix: Array) -> Evidence | None:
+    """Recognise masks: two values, one of them minus infinity or so, or one on each side of a diagonal."""
+    finite = matrix[np.isfinite(matrix)]
+    low, high = float(matrix.min()), float(matrix.max())
+    if low == high or np.isnan(matrix).any():
+        return None
+    two = bool(np.all((matrix == low) | (matrix == high)))
+    if not two:
+        return None
+    if low <= -1e4 and (not finite.size or high in (0.0, 1.0)):
+        return Evidence("mask", f"two values, {low:g} and {high:g}")
+    shape = matrix.shape
+    if min(shape) >= _ROWS:
+        for offset in (-1, 0, 1):
+            upper = np.triu(np.ones(shape, dtype=bool), offset)
+            if np.ptp(matrix[upper]) == 0 and np.ptp(matrix[~upper]) == 0:
+                return Evidence("mask", f"{high:g} on one side of a diagonal, {low:g} on the other")
+    if low == 0 and high == 1 and min(shape) >= _ROWS:
+        return Evidence("mask", "zeros and ones alone")
+    return None
+
+
+def grid(matrix: Array) -> Evidence | None:
+    """Recognise grids and ranges: whole or half steps, few levels, even along an axis."""
+    if matrix.size < _ROWS * _COLUMNS or not np.array_equal(np.round(2 * matrix), 2 * matrix):
+        return None
+    if np.ptp(matrix) == 0 or np.abs(matrix).max() > 2**24:
+        return None
+    for axis in (0, 1):
+        steps = np.diff(matrix, axis=axis)
+        if np.ptp(steps) == 0 and steps.flat[0] != 0:
+            return Evidence("grid", f"counts in steps of {steps.flat[0]:g}")
+    levels = [np.unique(column).size for column in matrix.T]
+    if matrix.shape[1] <= 4 and matrix.shape[0] >= 4 * _COLUMNS and max(levels) ** 2 <= 4 * matrix.shape[0]:
+        if all(_even(np.unique(column)) for column in matrix.T):
+            return Evidence("grid", f"points of a grid of {' x '.join(str(n) for n in levels)}")
+    return None
+
+
+def _even(values: Array) -> bool:
+    return values.size >= 2 and np.ptp(np.diff(values)) == 0
+
+
+# --- filter banks -----------------------------------------------------------------------
+
+
+def triangles(matrix: Array) -> Evidence | None:
+    """Recognise banks of overlapping triangles (mel and the like): each row rises and falls in straight lines."""
+    rows, columns = matrix.shape
+    if rows < _ROWS or columns < 2 * _COLUMNS or columns < rows or matrix.min() < 0:
+        return None
+    filled = matrix > 0
+    counts = filled.sum(axis=1)
+    used = counts > 0
+    if counts.sum() > 0.5 * matrix.size or used.sum() < 0.75 * rows or counts.max() < 3:
+        return None
+    first = np.argmax(filled, axis=1)
+    last = columns - 1 - np.argmax(filled[:, ::-1], axis=1)
+    if np.any((last - first + 1)[used] != counts[used]):
+        return None
+    if np.any(np.diff(first[used]) < 0) or np.any(np.diff(last[used]) < 0):
+        return None
+    wide = [number for number in np.flatnonzero(used) if counts[number] >= 3]
+    straight = sum(_triangle(matrix[number, first[number] : last[number] + 1]) for number in wide)
+    if straight < max(3, 0.9 * len(wide)):
+        return None
+    return Evidence("fixed_basis", f"a bank of {int(used.sum())} triangular filters along {columns} frequencies")
+
+
+def _triangle(values: Array) -> bool:
+    """Say whether values rise and then fall, each in a straight line."""
+    top = int(np.argmax(values))
+    scale = 1e-3 * float(values.max())
+    for flank in (values[: top + 1], values[top:]):
+        if flank.size >= 3 and np.abs(np.diff(flank, 2)).max() > scale + 1e-2 * np.abs(np.diff(flank)).mean():
+            return False
+    return bool(np.all(np.diff(values[: top + 1]) >= -scale) and np.all(np.diff(values[top:]) <= scale))
+
+
+# --- sinusoids ----------------------------------------------------------------------------
+
+
+def sinusoids(matrix: Array) -> Evidence | None:
+    """Recognise rows that are sinusoids, bare or under a window, of frequencies in a fixed progression."""
+    if matrix.shape[0] < _ROWS or matrix.shape[1] < _COLUMNS:
+        return None
+    used = matrix[np.abs(matrix).max(axis=1) > 1e-6 * np.abs(matrix).max()]
+    if len(used) < _ROWS:
+        return None
+    return _bare(used) or _windowed(used) or _lines(used)
+
+
+def _frequencies(signals: Array, window: Array, valid: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Fit the recurrence ``s[t-1] + s[t+1] = 2 cos(w) s[t]`` of a sinusoid to rows; give w and the residuals."""
+    middle, sides = signals[:, 1:-1], signals[:, :-2] + signals[:, 2:]
+    weight = window[1:-1] * (valid[:-2] & valid[1:-1] & valid[2:])
+    power = (weight * middle**2).sum(axis=1)
+    safe = np.where(power > 0, power, 1.0)
+    cosine = (weight * middle * sides).sum(axis=1) / safe / 2
+    rest = (weight * (sides - 2 * cosine[:, None] * middle) ** 2).sum(axis=1)
+    residual = np.where(power > 0, np.sqrt(rest / safe), np.inf)
+    return np.arccos(np.clip(cosine, -1, 1)), np.where(np.abs(cosine) > 1 + 1e-3, np.inf, residual)
+
+
+def _bare(matrix: Array) -> Evidence | None:
+    """Recognise sinusoids without a window: cosine transforms, tables of positions and of rotary angles."""
+    ones = np.ones(matrix.shape[1])
+    frequencies, residual = _frequencies(matrix, ones, ones > 0)
+    # A slow sinusoid is nearly straight: judged beside how much the row bends and moves at all.
+    moved = np.sqrt((np.diff(matrix, axis=1) ** 2).sum(axis=1) / np.maximum((matrix**2).sum(axis=1), 1e-300))
+    good = residual <= np.minimum(_RESIDUAL, 0.05 * moved + 2e-6)
+    flat = moved < 1e-6
+    if np.mean(good | flat) < 0.98 or np.count_nonzero(good & ~flat) < _ROWS:
+        return None
+    chosen = frequencies[good & ~flat]
+    different = _different(chosen)
+    if different < max(_ROWS // 2, len(chosen) // 4) or chosen.max() < 0.05:
+        return None
+    ratio = _progression(chosen)
+    kind, detail = ("fixed_basis", "evenly") if ratio == "even" else ("position_table", "geometrically")
+    if ratio is None:
+        return None
+    return Evidence(
+        kind,
+        f"{int(np.count_nonzero(good))} of {len(matrix)} rows are sinusoids of {different} frequencies "
+        f"{detail} spaced (residual {float(np.median(residual[good])):.0e})",
+    )
+
+
+def _different(frequencies: Array) -> int:
+    """Count frequencies that differ by more than rounding."""
+    ordered = np.sort(frequencies)
+    return 1 + int(np.count_nonzero(np.diff(ordered) > 1e-3 * np.maximum(ordered[1:], 1e-6)))
+
+
+def _progression(frequencies: Array) -> str | None:
+    """Say whether frequencies are evenly or geometrically spaced; None where they are neither."""
+    ordered = np.sort(frequencies)
+    different = ordered[np.r_[True, np.diff(ordered) > 1e-3 * np.maximum(ordered[1:], 1e-6)]]
+    if different.size < 4:
+        return None
+    middle = different[len(different) // 8 : len(different) - len(different) // 8]
+    steps = np.diff(middle)
+    if np.median(np.abs(steps - np.median(steps))) < 0.05 * np.median(steps):
+        return "even"
+    ratios = np.diff(np.log(np.maximum(middle, 1e-12)))
+    # Slow frequencies are read less exactly; the fast half decides.
+    fast = ratios[len(ratios) // 2 :]
+    return "geometric" if np.median(np.abs(fast - np.median(fast))) < 0.05 * np.median(fast) else None
+
+
+def _windowed(matrix: Array) -> Evidence | None:
+    """Recognise short-time Fourier bases: sinusoids under one window, which is their root sum of squares."""
+    columns = matrix.shape[1]
+    window = np.sqrt((matrix**2).sum(axis=0))
+    valid = window > 1e-2 * window.max()
+    valid[[0, columns // 2, columns - 1]] = False
+    if valid.sum() < _COLUMNS // 2:
+        return None
+    safe = np.where(valid, window, 1.0)
+    frequencies, residual = _frequencies(matrix / safe, window**2, valid)
+    good = residual < 20 * _RESIDUAL
+    if np.mean(good) < 0.9 or np.count_nonzero(good) < _ROWS:
+        return None
+    different = _different(np.sort(np.round(frequencies[good], 3)))
+    if different < max(_ROWS, len(matrix) // 4) or _progression(np.round(frequencies[good], 3)) != "even":
+        return None
+    return Evidence(
+        "fixed_basis",
+        f"{int(np.count_nonzero(good))} of {len(matrix)} rows are sinusoids under one window, of {different} "
+        f"evenly spaced frequencies (residual {float(np.median(residual[good])):.0e})",
+    )
+
+
+def _lines(matrix: Array) -> Evidence | None:
+    """Recognise rows with one spectral line each, as wide as their own length allows, in a fixed progression.
+
+    Constant-Q kernels: windows of growing length, frequencies in geometric progression.
+    """
+    rows, columns = matrix.shape
+    size = _OVERSAMPLE * columns
+    if rows * size > 2**25:
+        return None
+    power = np.abs(np.fft.rfft(matrix, size, axis=1)) ** 2
+    peaks = power.argmax(axis=1)
+    found = np.zeros(rows, dtype=bool)
+    centres = np.zeros(rows)
+    for number, row in enumerate(matrix):
+        support = np.flatnonzero(np.abs(row) > 1e-5 * np.abs(row).max())
+        width = int(np.ceil(2.0 * size / (support[-1] - support[0] + 1)))
+        first, last = max(0, peaks[number] - width), peaks[number] + width + 1
+        line = power[number, first:last]
+        found[number] = line.sum() > _LOBE * power[number].sum() and 2 * width < power.shape[1] // 2
+        centres[number] = (line * np.arange(first, first + len(line))).sum() / line.sum()
+    if np.mean(found) < 0.9 or np.count_nonzero(found) < _ROWS:
+        return None
+    chosen = centres[found]
+    half = len(chosen) // 2
+    for part in (chosen, chosen[:half]):
+        progress = np.diff(part)
+        if len(part) >= _ROWS and np.all(progress > 0) and _progression(part) is not None:
+            return Evidence(
+                "fixed_basis",
+                f"{int(np.count_nonzero(found))} of {rows} rows are windowed sinusoids with one spectral line each, "
+                f"of rising, {'evenly' if _progression(part) == 'even' else 'geometrically'} spaced frequencies",
+            )
+    return None

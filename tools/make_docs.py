@@ -1,0 +1,170 @@
+"""Write what the program can say about itself into the documents.
+
+    python tools/make_docs.py            writes
+    python tools/make_docs.py --check    says what is out of date and ends with 1
+
+docs/metrics.md, docs/reasons.md and docs/json-schema/ come from the catalogue and the dataclasses.
+In README.md, what stands between ``<!-- output of: COMMAND -->`` and ``<!-- end of output -->`` is
+replaced by what the command prints in the root of the checkout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from onnxspec._schema import report_schema
+from onnxspec.catalogue import Entry, entries
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATED = "<!-- Written by tools/make_docs.py from onnxspec/catalogue; edit it there. -->\n"
+BLOCK = re.compile(r"(<!-- output of: (onnxspec [^\n]*?) -->\n).*?(<!-- end of output -->)", re.DOTALL)
+PROGRAM = "import sys; from onnxspec.cli import main; sys.argv[0] = 'onnxspec'; main()"
+
+SYMBOLS = """\
+Symbols: W is one weight matrix, turned so that it has N rows and M <= N columns; sv are its singular values,
+descending; X = W^T W / N; lambda = sv^2 / N are the eigenvalues of X. A layer of several matrices (the kernel
+positions of a convolution) has K = num_matrices M eigenvalues, which are taken together. R of them are above the rank
+tolerance. log10 is the decimal logarithm, ln the natural one; x are the positive eigenvalues, ascending.
+
+A number that does not exist is null, and `reasons` (or the layer's `reason`) says why: see [reasons.md](reasons.md).
+**Scale** means that multiplying W by a number changes the metric, **shape** that it does not, **mixed** that both the
+scale and the shape of the spectrum enter. The same text on the command line: `onnxspec explain NAME`.
+"""
+
+
+def metrics_page() -> str:
+    """Give docs/metrics.md."""
+    parts = [GENERATED, "# Metrics, phases, verdicts and words\n", SYMBOLS]
+    parts += ["## Words\n", _table(("word", "meaning"), ((e.name, _what(e)) for e in entries("term")))]
+    parts += ["## Roles\n", _table(("role", "meaning"), ((e.name, f"{e.title}. {e.what}") for e in entries("role")))]
+    parts += ["## Settings\n", _table(("setting", "meaning"), ((e.name, _what(e)) for e in entries("setting")))]
+    for kind in ("metric", "phase", "verdict"):
+        for group, members in _groups(entries(kind)).items():
+            parts.append(f"## {group}\n")
+            parts += [_section(entry) for entry in members]
+    return "\n".join(parts)
+
+
+def reasons_page() -> str:
+    """Give docs/reasons.md."""
+    parts = [
+        GENERATED,
+        "# Reasons and diagnostics\n",
+        "Why a number is null, why a layer or slot has no result, and what is odd about a file. The codes are stable.\n"
+        "`onnxspec explain CODE` says the same on the command line.\n",
+    ]
+    for group, members in _groups(entries("reason")).items():
+        rows = ((e.name, f"**{_text(e.title)}.** {_text(e.what)}", _text(e.how_to_read or "")) for e in members)
+        parts += [f"## {group}\n", _table(("code", "meaning", "what to do, or how to read it"), rows, raw=True)]
+    return "\n".join(parts)
+
+
+def schema_text() -> str:
+    """Give docs/json-schema/report-1.json."""
+    return json.dumps(report_schema(), indent=1) + "\n"
+
+
+def with_output(text: str) -> str:
+    """Give a document with its output blocks made again."""
+    return BLOCK.sub(lambda found: f"{found[1]}```console\n$ {found[2]}\n{_run(found[2])}```\n{found[3]}", text)
+
+
+def _run(command: str) -> str:
+    """Run one onnxspec command and give its standard output."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ONNXSPEC_")}
+    environment |= {"NO_COLOR": "1", "COLUMNS": "80", "LINES": "24", "TERM": "dumb", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *shlex.split(command)[1:]],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
+    if done.returncode:
+        raise SystemExit(f"{command}: exit code {done.returncode}\n{done.stderr.decode()}")
+    return "".join(f"{line.rstrip()}\n" for line in done.stdout.decode().splitlines())
+
+
+def _groups(found: Iterable[Entry]) -> dict[str, list[Entry]]:
+    groups: dict[str, list[Entry]] = {}
+    for entry in found:
+        groups.setdefault(entry.group, []).append(entry)
+    return groups
+
+
+def _what(entry: Entry) -> str:
+    return " ".join(
+        part
+        for part in (entry.what, entry.formula and f"{entry.formula}.", entry.how_to_read, entry.not_meaning)
+        if part
+    )
+
+
+def _section(entry: Entry) -> str:
+    """Give one entry as a section of its own."""
+    nature = f" ({entry.scale_or_shape})" if entry.scale_or_shape not in (None, "neither") else ""
+    lines = [f"### {entry.name}", "", f"**{_text(entry.title)}**{nature}. {_text(entry.what)}"]
+    if entry.formula:
+        lines += ["", "```", entry.formula, "```"]
+    for label, text in (
+        ("How to read it", entry.how_to_read),
+        ("What it does not mean", entry.not_meaning),
+        ("Source", entry.source),
+    ):
+        if text:
+            lines += ["", f"*{label}:* {_text(text)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, raw: bool = False) -> str:
+    """Give a table whose first column is code."""
+    lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
+    for name, *cells in rows:
+        shown = cells if raw else [_text(cell) for cell in cells]
+        lines.append(f"| `{name}` | {' | '.join(cell.replace('|', chr(92) + '|') for cell in shown)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _text(text: str) -> str:
+    """Escape plain text for Markdown."""
+    return re.sub(r"([*<\[\]])", r"\\\1", text)
+
+
+def documents() -> dict[Path, str]:
+    """Give every generated document with its text."""
+    readme = ROOT / "README.md"
+    return {
+        ROOT / "docs" / "metrics.md": metrics_page(),
+        ROOT / "docs" / "reasons.md": reasons_page(),
+        ROOT / "docs" / "json-schema" / "report-1.json": schema_text(),
+        readme: with_output(readme.read_text(encoding="utf-8")),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Write the generated parts of the documents.")
+    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 where something is out of date")
+    check = parser.parse_args().check
+    stale = 0
+    for path, text in documents().items():
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale += 1
+        print(f"{path.relative_to(ROOT)}: {'out of date' if check else 'written'}")
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
