@@ -31,7 +31,7 @@ ENTRIES = (
         what="The longer side of one matrix. W is transposed where needed, so that N >= M. For a convolution it is "
         "that of one kernel position.",
         formula="max(rows, columns)",
-        source="seed 001, RMT",
+        source="Mahoney and Martin, slides, Simons Institute (2018): RMT",
     ),
     _size(
         name="M",
@@ -46,7 +46,7 @@ ENTRIES = (
         what="How much longer than wide one matrix is.",
         formula="N / M",
         how_to_read="1 for a square matrix. What noise looks like depends on it, so compare with the fitted edges.",
-        source="seed 001, RMT",
+        source="Mahoney and Martin, slides, Simons Institute (2018): RMT",
     ),
     _size(
         name="num_matrices",
@@ -88,7 +88,7 @@ ENTRIES = (
         formula="sv_max^2 / N",
         how_to_read="Compare it with lambda_plus, the largest that noise of the same bulk would have.",
         not_meaning="WeightWatcher's lambda_max has no 1/N.",
-        source="seed 002, eqn 2",
+        source="Martin and Mahoney, Universality and Capacity Metrics (draft), eqn 2",
     ),
     _scale(
         name="norm",
@@ -161,7 +161,7 @@ ENTRIES = (
         formula="sum sv^2 / sv_max^2",
         how_to_read="Between 1 and the rank. In published training runs it falls while a layer learns.",
         not_meaning="It grows with the size of the matrix; use stable_rank_ratio to compare layers.",
-        source="seed 001, Stable Rank",
+        source="Mahoney and Martin, slides, Simons Institute (2018): Stable Rank",
     ),
     _shape(
         name="stable_rank_ratio",
@@ -182,7 +182,7 @@ ENTRIES = (
         how_to_read="Hard to read: it changes with the scale of W, is negative where lambda_max is below 1, and has no "
         "value near lambda_max = 1 (near_singular).",
         not_meaning="It is not the logarithm of stable_rank.",
-        source="seed 002, eqn 6",
+        source="Martin and Mahoney, Universality and Capacity Metrics (draft), eqn 6",
         scale_or_shape="mixed",
     ),
     _shape(
@@ -192,7 +192,7 @@ ENTRIES = (
         formula="-(1 / ln R) sum p ln p,  p = lambda / sum lambda, over the R largest",
         how_to_read="Random weights are near 1 - 1 / (2 Q ln K), which is 0.92 for 512 x 512 and 0.99 for 4096 x 384. "
         "Read entropy_deficit, which takes that out.",
-        source="seed 001, Matrix Entropy",
+        source="Mahoney and Martin, slides, Simons Institute (2018): Matrix Entropy",
     ),
     _shape(
         name="entropy_deficit",

@@ -14,7 +14,7 @@ _test = partial(Entry, kind="metric", group="Trained or noise", scale_or_shape="
 _phase = partial(Entry, kind="metric", group="Phase", scale_or_shape="shape")
 _stored = partial(Entry, kind="metric", group="Quantisation", scale_or_shape="neither")
 
-_MP = "Marchenko and Pastur (1967); seed 001, RMT"
+_MP = "Marchenko and Pastur (1967); Mahoney and Martin, slides, Simons Institute (2018): RMT"
 _BBP = "Baik, Ben Arous and Peche (2005); Benaych-Georges and Nadakuditi (2012)"
 
 ENTRIES = (
@@ -176,7 +176,7 @@ ENTRIES = (
         what="Q if it is left free in the fit of the bulk.",
         formula="argmin over q of the distance between bulk quantiles and the law's",
         how_to_read="Below Q where rows are correlated. A diagnostic: it trades off against sigma_mp.",
-        source="seed 001, Should we float Q?",
+        source="Mahoney and Martin, slides, Simons Institute (2018): Should we float Q?",
     ),
     _shape(
         name="mp.spacing_ratio",

@@ -82,10 +82,10 @@ ENTRIES = (
     _mixed(
         name="alpha_hat_sum",
         title="sum of alpha_hat",
-        what="The capacity metric as seed 002 writes it: a sum, so it grows with depth.",
+        what="The capacity metric as its first draft writes it: a sum, so it grows with depth.",
         formula="sum alpha log10 lambda_max",
         how_to_read=_SERIES,
-        source="seed 002, eqn 3",
+        source="Martin and Mahoney, Universality and Capacity Metrics (draft), eqn 3",
     ),
     _scale(
         name="log_norm_mean",

@@ -193,14 +193,14 @@ ENTRIES = (
         how_to_read="As alpha_weighted, from which it differs by alpha log10 N. Compare it only with numbers of the "
         "same convention.",
         not_meaning="Scaling a layer changes it while the network may compute the same.",
-        source="seed 002, eqn 3",
+        source="Martin and Mahoney, Universality and Capacity Metrics (draft), eqn 3",
     ),
     _mixed(
         name="alpha_hat_slices_sum",
         title="alpha_hat summed over kernel positions",
         what="Only with conv = slices: each kernel position of a convolution is fitted by itself.",
         formula="sum of alpha log10 lambda_max over the positions with a fit",
-        source="seed 002, eqn 3",
+        source="Martin and Mahoney, Universality and Capacity Metrics (draft), eqn 3",
     ),
     _mixed(
         name="log_alpha_norm",

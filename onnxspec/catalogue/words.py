@@ -56,7 +56,7 @@ ENTRIES = (
         name="conv",
         title="matrices of a convolution",
         what="pooled: the eigenvalues of all kernel positions together. slices: one fit for each position, alpha is "
-        "their mean (seed 002). unfold: one matrix C_out x C_in*k.",
+        "their mean. unfold: one matrix C_out x C_in*k.",
     ),
     _setting(
         name="ks",
@@ -104,7 +104,12 @@ ENTRIES = (
         title="W",
         what="The weight matrix, turned so that N >= M.",
     ),
-    _term(name="X", title="correlation matrix", what="What the eigenvalues are those of.", formula="X = W^T W / N"),
+    _term(
+        name="X",
+        title="correlation matrix",
+        what="Correlation matrix of the columns of W; the eigenvalues are its.",
+        formula="X = W^T W / N",
+    ),
     _term(
         name="evals",
         title="eigenvalues",

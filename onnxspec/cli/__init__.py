@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Annotated
@@ -52,6 +53,7 @@ def _root(
 
 def main() -> None:
     """Run the program: exceptions become one sentence and an exit code."""
+    gc.set_threshold(200_000, 20, 20)  # a large graph is many small objects and no cycles to collect
     try:
         app()
     except OnnxspecError as error:

@@ -100,6 +100,9 @@ class Features:
     ----------
     zero_share : float
         Eigenvalues that are zero at the weights' precision, over M.
+    zero_step : float
+        Step, in decades, from the smallest of the others down to them; 99 at most. Without
+        one the spectrum only runs below that precision, under a huge largest eigenvalue.
     stretch : float or None
         ``log10(q50/q05)`` of the eigenvalues less that of the law.
     gap : float
@@ -118,6 +121,7 @@ class Features:
     """
 
     zero_share: float
+    zero_step: float = 0.0
     stretch: float | None = None
     gap: float = 0.0
     bulk_D: float | None = None
@@ -206,7 +210,7 @@ def classify(
         return Phase("undecided", reason="too_small")
     if positive.size == 1:
         return Phase("undecided", reason="rank_one")
-    return _by_rules(positive, N, M, bulk, fit)
+    return _by_rules(lam, positive, N, bulk, fit)
 
 
 class _Path:
@@ -227,10 +231,11 @@ class _Path:
         return 1.0 - 0.5 * math.erfc(closest / math.sqrt(2.0))
 
 
-def _by_rules(positive: Array, N: int, M: int, bulk: BulkFit, fit: PowerLawFit | None) -> Phase:
+def _by_rules(lam: Array, positive: Array, N: int, bulk: BulkFit, fit: PowerLawFit | None) -> Phase:
     """Ask the questions in their order."""
     path = _Path()
-    features = _features(positive, N, M, bulk)
+    M = lam.size
+    features = _features(lam, positive, N, bulk)
     if _collapsed(path, features, M):
         kept = _above_gap(positive)
         rest = classify(positive[:kept], N, kept) if MIN_M <= kept < M else None
@@ -259,7 +264,8 @@ def _collapsed(path: _Path, features: Features, M: int) -> bool:
     """Ask whether a part of the spectrum has fallen to zero."""
     stretch_error = 2.0 / math.sqrt(M)
     answers = [
-        path.ask("zero_share", features.zero_share - COLLAPSED_SHARE, 1.0 / M),
+        path.ask("zero_share", features.zero_share - COLLAPSED_SHARE, 1.0 / M)
+        and path.ask("zero_step", features.zero_step - COLLAPSED_GAP, 0.1),
         features.stretch is not None and path.ask("stretch", features.stretch - COLLAPSED_STRETCH, stretch_error),
         path.ask("gap", features.gap - COLLAPSED_GAP, 0.1),
     ]
@@ -366,13 +372,15 @@ def _heavy(path: _Path, tail: _Tail, bulk: _Bulk | None, stretch: float | None) 
     )
 
 
-def _features(positive: Array, N: int, M: int, bulk: BulkFit) -> Features:
+def _features(lam: Array, positive: Array, N: int, bulk: BulkFit) -> Features:
     """Compute everything but the tail."""
+    M = lam.size
     Q = N / positive.size
     low, middle = np.quantile(positive, [0.05, 0.5]).tolist()
     stretch = None if low <= 0.0 else math.log10(middle / low) - math.log10(_law(0.5, Q) / _law(0.05, Q))
     return Features(
         zero_share=1.0 - positive.size / M,
+        zero_step=_zero_step(lam, positive.size),
         stretch=stretch,
         gap=_largest_gap(positive)[0],
         bulk_D=bulk.D_bulk,
@@ -388,6 +396,14 @@ def _law(p: float, Q: float) -> float:
     """Give a quantile of the Marchenko-Pastur law at sigma = 1."""
     t = marchenko_pastur.angle_of_probability(p, Q)
     return 1.0 + 1.0 / Q - 2.0 * math.cos(t) / math.sqrt(Q)
+
+
+def _zero_step(lam: Array, kept: int) -> float:
+    """Give the decades between the smallest eigenvalue that is kept and the largest zero."""
+    if kept == lam.size:
+        return 0.0
+    largest_zero = max(float(lam[kept]), float(lam[0]) * 1e-300, 5e-324)
+    return min(math.log10(float(lam[kept - 1]) / largest_zero), 99.0)
 
 
 def _largest_gap(positive: Array) -> tuple[float, int]:

@@ -12,6 +12,7 @@ from onnxspec.graph import layouts, quantization
 from onnxspec.graph.accounts import Accounts
 from onnxspec.graph.constants import Constant, Constants, Watch, made_of_fills
 from onnxspec.graph.depth import depths
+from onnxspec.graph.identity import merge_equal
 from onnxspec.graph.names import display, layer_name, unique
 from onnxspec.graph.nodes import operator, product
 from onnxspec.graph.quantized import PARAMETERS
@@ -242,7 +243,7 @@ class _Surveyor:
         for scope, index, node in self._view.nodes():
             if node.outputs and not self._is_folded(scope, node) and self._view.function_of(node) is None:
                 self._node(scope, index, node)
-        weights = self._merge(list(self._weights.values()))
+        weights = merge_equal(list(self._weights.values()))
         for weight in weights:
             weight.name = layer_name(weight.constant.name, weight.node, weight.op_type, weight.index)
             if weight.slot.part:
@@ -376,37 +377,6 @@ class _Surveyor:
         """Name a node by its place, its own name where it has one, else its operator and position."""
         own = node.name or f"{node.op_type}_{index}"
         return display(own if scope.index == 0 else f"{scope.place.partition('/')[2]}/{own.strip('/')}")
-
-    @staticmethod
-    def _merge(weights: list[WeightMatrix]) -> list[WeightMatrix]:
-        """Make one of the weights whose stored bytes are equal under two names."""
-        alike: dict[tuple[object, ...], list[WeightMatrix]] = {}
-        for weight in weights:
-            key = (
-                weight.shape,
-                weight.dtype,
-                weight.constant.chain(),
-                weight.slot.role,
-                weight.slot.form,
-                weight.slot.part,
-            )
-            alike.setdefault(key, []).append(weight)
-        dropped = set()
-        for group in alike.values():
-            first_of: dict[str, WeightMatrix] = {}
-            for weight in group if len(group) > 1 else ():
-                try:
-                    digest = ";".join(sorted(leaf.content_hash() for leaf in weight.constant.leaves()))
-                except TensorError:
-                    continue
-                first = first_of.setdefault(digest, weight)
-                if first is not weight:
-                    first.used_by.extend(weight.used_by)
-                    first.slots += weight.slots
-                    first.small_slots += weight.small_slots
-                    weight.merged_into = first
-                    dropped.add(id(weight))
-        return [weight for weight in weights if id(weight) not in dropped]
 
 
 _INTEGERS = frozenset({"bool", "string", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64))})

@@ -165,19 +165,19 @@ def haar_null(n: int) -> HaarNull:
     entropy, entropy_sd = _entropy_moments(n)
     ipr = 3.0 / (n + 2)
     second = (105.0 + 9.0 * (n - 1)) / ((n + 2.0) * (n + 4.0) * (n + 6.0))
-    variance = second - ipr * ipr
-    relative = variance / ipr**2
+    relative = second / (ipr * ipr)  # 1 + the squared coefficient of variation
+    participation = ipr**-0.25 * relative ** (5.0 / 32.0)
     ratio, ratio_sd = _ratio_moments(n)
     return HaarNull(
         n=n,
         entropy=entropy,
         entropy_sd=entropy_sd,
-        participation=ipr**-0.25 * (1.0 + 5.0 / 32.0 * relative),
-        participation_sd=0.25 * ipr**-0.25 * math.sqrt(relative),
+        participation=participation,
+        participation_sd=participation * math.sqrt(relative ** (1.0 / 16.0) - 1.0),
         localisation=ratio,
         localisation_sd=ratio_sd,
         ipr=ipr,
-        ipr_sd=math.sqrt(variance),
+        ipr_sd=ipr * math.sqrt(relative - 1.0),
     )
 
 

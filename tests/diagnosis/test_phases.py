@@ -10,6 +10,7 @@ import pytest
 from onnxspec.diagnosis.phases import classify
 from onnxspec.laws import marchenko_pastur
 from onnxspec.laws.spiked import haar
+from onnxspec.spectra.eigen import spectrum
 from tools.phase_generators import GENERATORS, UNSEEN
 from tools.validate_phases import phase_of
 
@@ -33,7 +34,7 @@ def test_generators_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["below_threshold", "pruned", "block_sparse", "shifted_mean", "student_entries", "dead_columns", "orthogonal"]
+    "name", ["below_threshold", "pruned", "block_sparse", "shifted_mean", "inverse_wishart", "dead_columns"]
 )
 def test_generators_that_no_threshold_has_seen(name: str) -> None:
     truth, generate = UNSEEN[name]
@@ -49,7 +50,7 @@ def test_the_law_itself_is_random_like(N: int, M: int) -> None:
     assert phase.label == "random_like"
     assert phase.features is not None
     assert phase.features.spikes == 0
-    assert phase.features.stretch == pytest.approx(0.0, abs=0.01)
+    assert phase.features.stretch == pytest.approx(0.0, abs=0.03)
 
 
 def test_one_eigenvalue_beyond_the_edge() -> None:
@@ -90,6 +91,14 @@ def test_the_part_that_has_not_collapsed() -> None:
     assert classify(evals_of(W), 400, 140).labels == ("no_bulk", "rest_random_like")
 
 
+def test_a_huge_element_is_no_collapse() -> None:
+    W = np.random.default_rng(6).standard_normal((300, 150))
+    W[0, 0] = 1e8  # at float32's worst case everything else is zero, without a step
+    s = spectrum(W, dtype="float32")
+    assert s.rank < 0.5 * s.M
+    assert classify(s.evals, 300, 150, zeros=s.M - s.rank).label != "rank_collapse"
+
+
 @pytest.mark.parametrize("scale", [2.0**-40, 1e-12, 7.0, 1e20])
 def test_the_unit_does_not_matter(scale: float) -> None:
     rng = np.random.default_rng(7)
@@ -106,7 +115,7 @@ def test_confidence_falls_near_a_threshold() -> None:
     for ratio in (1.301, 1.35, 1.5):
         evals[0] = ratio * plus
         values.append(classify(evals, 600, 300).confidence)
-    assert values[0] == pytest.approx(0.5, abs=0.06)
+    assert values[0] == pytest.approx(0.5, abs=0.1)
     assert sorted(values) == values
     assert values[2] > 0.9
 

@@ -51,7 +51,7 @@ def test_profile_against_the_plain_scan(seed: int, n: int, window: float) -> Non
     assert len(profile.minima) <= MOST_MINIMA
     tails = {row[3]: row for row in near}
     for minimum in profile.minima:
-        assert minimum.D == pytest.approx(tails[minimum.n_tail][2], rel=1e-9, abs=1e-12)
+        assert pytest.approx(tails[minimum.n_tail][2], rel=1e-9, abs=1e-12) == minimum.D
         assert minimum.below_min_tail == (minimum.n_tail < 10)
         for neighbour in (minimum.n_tail - 1, minimum.n_tail + 1):
             if neighbour in tails and (neighbour < 10) == minimum.below_min_tail:
@@ -71,11 +71,11 @@ def test_exact_interval_covers(outer: bool) -> None:
     rng = np.random.default_rng(6)
     for n in (20, 100):
         covered = 0
-        for _ in range(2000):
+        for _ in range(1500):
             x = pareto(rng, n)
             low, high = exact_interval(fixed(x, 1.0 if outer else float(x.min())), outer_xmin=outer)
             covered += low <= 2.5 <= high
-        assert covered / 2000 == pytest.approx(0.95, abs=0.02)
+        assert covered / 1500 == pytest.approx(0.95, abs=0.02)
 
 
 @pytest.mark.parametrize("n", [2, 3, 10, 87, 1000])

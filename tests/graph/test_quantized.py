@@ -227,8 +227,11 @@ def test_qattention(tmp_path: Path) -> None:
     )
     x = codes(6, (1, 5, 8), 0, 255, U8)
     (expected,) = run(proto, x=x)
-    weight, values, _ = only(proto, tmp_path)
-    assert (weight.role, weight.kernel_shape) == ("attention_qkv", (1, 24, 8, 1))
+    result, (values, *parts) = found(proto, tmp_path)
+    whole = result.weights[0]
+    assert (whole.role, whole.kernel_shape) == ("attention_qkv", (1, 24, 8, 1))
+    assert values is not None
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), values)
     plain = text_model(
         "g (float[1,5,8] x) => (float[1,5,8] y) { y = com.microsoft.Attention<num_heads=2>(x, w, b) }",
         {"w": dense_of(values).astype(F), "b": arrays["b"]},
@@ -259,9 +262,11 @@ def test_dynamic_quantize_lstm(directions: int, channel: bool, tmp_path: Path) -
     h[:, inputs:] = np.eye(hidden)
     c = rng(7).standard_normal((directions, n, hidden)).astype(F)
     (expected,) = run(proto, x=x, h=h, c=c)
-    result, (wv, rv) = found(proto, tmp_path)
-    assert [weight.role for weight in result.weights] == ["recurrent_input", "recurrent_hidden"]
-    assert [weight.num_matrices for weight in result.weights] == [directions, directions]
+    result, values = found(proto, tmp_path)
+    roles = [weight.role for weight in result.weights]
+    assert roles == ["recurrent_input"] * directions + ["recurrent_hidden"] * directions
+    assert sum(weight.slots for weight in result.weights) == 2
+    wv, rv = np.concatenate(values[:directions]), np.concatenate(values[directions:])
     plain = text_model(
         f"g (float[1,n,{inputs}] x, float[{directions},n,{hidden}] h, float[{directions},n,{hidden}] c) "
         f"=> (float[1,{directions},n,{hidden}] y) "
@@ -310,7 +315,7 @@ def test_matmul_nbits_with_groups_out_of_order(tmp_path: Path) -> None:
     )
     (implied,) = run(proto, x=np.eye(columns, dtype=F))
     _, values, measured = only(proto, tmp_path)
-    np.testing.assert_array_equal(dense_of(values).astype(F), implied)
+    np.testing.assert_allclose(dense_of(values), implied, rtol=1e-6)
     assert measured.block == block
 
 
@@ -375,11 +380,14 @@ def test_qmoe(bits: int, block: int, tmp_path: Path) -> None:
 # --- QDQ and the like: ordinary operators after a decoder -----------------------------------
 
 
-@pytest.mark.parametrize("domain", ["", "com.microsoft."])
-@pytest.mark.parametrize("granularity", ["tensor", "channel", "block"])
+@pytest.mark.parametrize(
+    ("domain", "granularity"),
+    [
+        *(("", granularity) for granularity in ("tensor", "channel", "block")),
+        *(("com.microsoft.", granularity) for granularity in ("tensor", "channel")),  # this one has no blocks
+    ],
+)
 def test_qdq(domain: str, granularity: str, tmp_path: Path) -> None:
-    if domain and granularity == "block":
-        pytest.skip("onnxruntime 1.31 has no blocks in com.microsoft's DequantizeLinear")
     w = codes(1, (12, 32), -128, 127, I8)
     s, z = {
         "tensor": (scales(3), np.array(3, I8)),
@@ -559,3 +567,83 @@ def test_nonsense_of_matmul_nbits_fails_with_a_reason(attributes: str, tmp_path:
     result, _ = found(proto, tmp_path)
     assert result.weights[0].problem is not None
     assert result.weights[0].problem.code in {"unsupported_layout", "invalid_graph", "over_limit"}
+
+
+# --- real files ------------------------------------------------------------------------------
+
+
+def test_files_of_matmul_nbits_decode_as_onnxruntime_does(shared: Path) -> None:
+    """Each MatMulNBits of the file is run on the identity, each GatherBlockQuantized on all its rows."""
+    path = shared / "models" / "derived" / "minilm_l3_matmulnbits.onnx"
+    proto = onnx.load(path)
+    stored = {tensor.name: tensor for tensor in proto.graph.initializer}
+    nodes = {name: node for node in proto.graph.node for name in node.input if name in stored}
+    checked = 0
+    with open_model(path) as opened:
+        for weight in survey(opened, DEFAULT_LIMITS).weights:
+            node = nodes[weight.tensor]
+            values = weight.canonical()[0, :, :, 0]
+            if node.op_type == "MatMulNBits":
+                feed = np.eye(values.shape[1], dtype=F)
+                (implied,) = run(_alone(node, stored, 0, feed), feed=feed)
+                implied = implied.T
+            else:
+                feed = np.arange(values.shape[0])
+                (implied,) = run(_alone(node, stored, 1, feed), feed=feed)
+            np.testing.assert_array_equal(values.astype(F), implied)
+            checked += 1
+    assert checked == 21
+
+
+def test_a_file_in_int4_decodes_as_onnxruntime_does(shared: Path) -> None:
+    path = shared / "models" / "derived" / "resnet20_qdq_int4.onnx"
+    proto = onnx.load(path)
+    stored = {tensor.name: tensor for tensor in proto.graph.initializer}
+    nodes = {node.input[0]: node for node in proto.graph.node if node.op_type == "DequantizeLinear"}
+    with open_model(path) as opened:
+        weights = survey(opened, DEFAULT_LIMITS).weights
+        for weight in weights:
+            (implied,) = run(_alone(nodes[weight.tensor], stored))
+            np.testing.assert_array_equal(weight.constant.load(), implied)
+    assert len(weights) == 20
+
+
+def _alone(
+    node: onnx.NodeProto, stored: dict[str, onnx.TensorProto], fed: int = -1, feed: np.ndarray | None = None
+) -> onnx.ModelProto:
+    """Take one node out of a model, with one input to feed."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.output[0] = "y"
+    infos = []
+    if feed is not None:
+        copy.input[fed] = "feed"
+        infos = [helper.make_tensor_value_info("feed", helper.np_dtype_to_tensor_dtype(feed.dtype), feed.shape)]
+    constants = [stored[name] for name in copy.input if name in stored]
+    out = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    graph = helper.make_graph([copy], "g", infos, [out], initializer=constants)
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+
+LOG_NORM, STABLE_RANK = 0.002, 0.003
+
+
+def test_eight_bits_a_channel_move_norms_by_little(shared: Path) -> None:
+    folder = shared / "models"
+    original = analyze(folder / "resnet-cifar10" / "resnet20_ts_op17.onnx")
+    quantised = analyze(folder / "derived" / "resnet20_qdq_pc.onnx")
+    assert len(original.layers) == len(quantised.layers) == 20
+    for a, b in zip(original.layers, quantised.layers):
+        assert b.quantization is not None
+        assert b.log_norm == pytest.approx(a.log_norm, abs=LOG_NORM)
+        assert b.stable_rank == pytest.approx(a.stable_rank, rel=STABLE_RANK)
+
+
+def test_half_precision_moves_eigenvalues_by_little(shared: Path) -> None:
+    folder = shared / "models"
+    original = analyze(folder / "resnet-cifar10" / "resnet20_ts_op17.onnx", spectra=True)
+    half = analyze(folder / "derived" / "resnet20_fp16.onnx", spectra=True)
+    for a, b in zip(original.layers, half.layers):
+        assert a.evals is not None
+        np.testing.assert_allclose(b.evals, a.evals, rtol=0, atol=1e-3 * a.evals[0])

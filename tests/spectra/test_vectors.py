@@ -51,7 +51,7 @@ def test_null_against_random_vectors(n: int) -> None:
         mean, sd = getattr(null, name), getattr(null, f"{name}_sd")
         exact = name != "participation"
         assert abs(values.mean() - mean) < 4 * sd / math.sqrt(8000) + (0.0 if exact else 0.03 / n * mean), name
-        assert values.std() == pytest.approx(sd, rel=0.05 if exact or n > 50 else 0.15), name
+        assert values.std() == pytest.approx(sd, rel=0.05 if exact else 0.15), name
 
 
 def test_a_random_vector_has_the_expected_entropy() -> None:
