@@ -78,9 +78,9 @@ def value_hash(canonical: Array) -> str:
     single = canonical.astype(np.float32)
     exact = bool(np.array_equal(single, canonical))
     values = np.ascontiguousarray(single if exact else canonical)
-    digest = hashlib.sha256(repr((values.dtype.str, values.shape)).encode())
+    digest = hashlib.blake2b(repr((values.dtype.str, values.shape)).encode(), digest_size=32)
     digest.update(values.data)
-    return f"sha256:{digest.hexdigest()}"
+    return f"blake2b:{digest.hexdigest()}"
 
 
 def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> Layer:

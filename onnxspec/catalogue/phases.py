@@ -8,7 +8,12 @@ from onnxspec.catalogue._entry import Entry
 
 __all__ = ["ENTRIES"]
 
-_phase = partial(Entry, kind="phase", group="Phases", source="arXiv 1810.01075, section 4; seed 001, 5+1 Phases")
+_phase = partial(
+    Entry,
+    kind="phase",
+    group="Phases",
+    source="arXiv 1810.01075, section 4; Mahoney and Martin, slides, Simons Institute (2018)",
+)
 _trained = partial(Entry, kind="verdict", group="trained.verdict")
 _law = partial(Entry, kind="verdict", group="power_law.verdict", source="Clauset et al. (2009), sections 4 and 5")
 

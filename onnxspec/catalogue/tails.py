@@ -126,7 +126,7 @@ ENTRIES = (
         what="PL, TPL (truncated power law), EXP, S_EXP (stretched exponential) or LOG_N (lognormal). Another law than "
         "PL is named only where it is significantly better.",
         formula="the likeliest law with R < 0 and p <= 0.05, else PL",
-        source="seed 001, table of pre-trained models",
+        source="Mahoney and Martin, slides, Simons Institute (2018): table of pre-trained models",
     ),
     _trust(
         name="power_law",

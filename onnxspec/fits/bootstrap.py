@@ -66,8 +66,9 @@ def alpha_interval(
     Returns
     -------
     tuple of float, or None
-        Lower and upper end, at least 1. None where there is no fit, or where more
-        than half of the replicas have none.
+        Lower and upper end, at least 1: a lower end of 1 says that nothing bounds
+        alpha below. None where there is no fit, or where more than half of the
+        replicas have none.
 
     Raises
     ------

@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxspec.errors import TensorError
 from onnxspec.graph import folding
+from onnxspec.graph.growing import GROWING
 from onnxspec.graph.nodes import product
 from onnxspec.graph.view import GraphView, Scope
 from onnxspec.reading import Node, SparseTensor, StoredTensor
@@ -76,6 +77,21 @@ class Constant:
     def unknown(self) -> bool:
         """Whether an operator below is not evaluated here."""
         return self.problem is not None and self.problem.code == "not_folded"
+
+    @property
+    def unsized(self) -> bool:
+        """Whether `shape` is a guess: an operator below that could not be evaluated makes sizes."""
+        stack = [self]
+        seen: set[int] = set()
+        while stack:
+            current = stack.pop()
+            if current.problem is None or current.node is None or id(current) in seen:
+                continue
+            seen.add(id(current))
+            if current.node.op_type in GROWING:
+                return True
+            stack.extend(i for i in current.inputs if i is not None)
+        return False
 
     @property
     def size(self) -> int:

@@ -15,9 +15,13 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["main", "read_message", "write_message"]
+__all__ = ["TooLargeError", "main", "read_message", "write_message"]
 
 MAX_HEADER = 2**20
+
+
+class TooLargeError(ValueError):
+    """A message is larger than the reader accepts."""
 
 
 def read_message(stream: IO[bytes], most: int) -> tuple[dict[str, Any], bytes] | None:
@@ -25,19 +29,21 @@ def read_message(stream: IO[bytes], most: int) -> tuple[dict[str, Any], bytes] |
 
     Raises
     ------
+    TooLargeError
+        It is longer than `most` bytes.
     ValueError
-        It is longer than `most` bytes, or no message.
+        It is no message.
     """
     head = stream.read(8)
     if len(head) < 8:
         return None
     (length,) = struct.unpack("<Q", head)
     if length > MAX_HEADER:
-        raise ValueError("a header is too long")
+        raise TooLargeError("a header is too long")
     message = json.loads(stream.read(length))
     size = int(message.get("bytes", 0))
     if not 0 <= size <= most:
-        raise ValueError(f"{size} bytes are too many")
+        raise TooLargeError(f"{size:,} bytes are too many")
     payload = stream.read(size)
     if len(payload) != size:
         return None

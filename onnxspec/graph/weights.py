@@ -17,7 +17,7 @@ from onnxspec.graph.names import display, layer_name, unique
 from onnxspec.graph.nodes import operator, product
 from onnxspec.graph.quantized import PARAMETERS
 from onnxspec.graph.roles import BIASES, NO_WEIGHT, NOT_AVERAGED, slot_roles
-from onnxspec.graph.runtime import GROWING, Runtime
+from onnxspec.graph.runtime import Runtime
 from onnxspec.graph.slots import Operands, SlotRole
 from onnxspec.graph.view import GraphView, Scope
 from onnxspec.reading import Model, Node, StoredTensor
@@ -292,8 +292,7 @@ class _Surveyor:
         """Evaluate in onnxruntime what a weight needs; say whether anything changed."""
         changed = False
         for position, constant in constants.items():
-            grown = constant.node is not None and constant.node.op_type in GROWING
-            if constant.unknown and (position in wanted or grown or any(constants[w].unknown for w in wanted)):
+            if constant.unknown and (position in wanted or constant.unsized):
                 constants[position] = self._constants.realise(constant)
                 changed = changed or constants[position] is not constant
         return changed
@@ -337,6 +336,10 @@ class _Surveyor:
 
     def _no_weight(self, node: Node, slot: str, constant: Constant, *, known: bool) -> None:
         """Enter a constant operand that is no weight."""
+        if known and constant.problem is not None and constant.unsized:
+            self._accounts.set_aside(constant, constant.problem.code)
+            self._skip(node, slot, constant, constant.problem.code, constant.problem.message)
+            return
         if not _is_matrix(constant.shape):
             self._accounts.set_aside(constant, "vector")
             return
@@ -352,18 +355,12 @@ class _Surveyor:
         else:
             reason, detail = "unsupported_op", f"{operator(node)} is not supported yet"
         self._accounts.set_aside(constant, reason)
-        self._skipped.append(
-            Skip(
-                slot,
-                operator(node),
-                display(constant.name),
-                constant.shape,
-                constant.data.dtype,
-                constant.size,
-                reason,
-                detail,
-            )
-        )
+        self._skip(node, slot, constant, reason, detail)
+
+    def _skip(self, node: Node, slot: str, constant: Constant, reason: str, detail: str) -> None:
+        """List a slot that is not analysed."""
+        name, dtype = display(constant.name), constant.data.dtype
+        self._skipped.append(Skip(slot, operator(node), name, constant.shape, dtype, constant.size, reason, detail))
 
     def _batch_norm(self, scope: Scope, node: Node, role: SlotRole) -> bool | None:
         """Say whether a BatchNormalization follows a convolution or dense layer."""

@@ -277,7 +277,7 @@ class StoredTensor:
         Returns
         -------
         str
-            ``"sha256:"`` and 64 hexadecimal digits.
+            ``"blake2b:"`` and 64 hexadecimal digits.
 
         Raises
         ------
@@ -291,13 +291,13 @@ class StoredTensor:
     def _compute_hash(self) -> str:
         """Hash the content chunk by chunk."""
         dtype = self._known_dtype()
-        digest = hashlib.sha256(f"{self.dtype}{list(self.shape)}\n".encode())
+        digest = hashlib.blake2b(f"{self.dtype}{list(self.shape)}\n".encode(), digest_size=32)
         for _, chunk in self._chunks(0, self.nbytes):
             if dtype.name == "bool":
                 np.not_equal(chunk, 0, out=chunk.view(np.bool_))
             digest.update(chunk.data)
         self._check_unchanged()
-        return f"sha256:{digest.hexdigest()}"
+        return f"blake2b:{digest.hexdigest()}"
 
     def _read_elements(self, first: int, out: NDArray[np.float64]) -> None:
         """Fill `out` with the elements from `first` on."""

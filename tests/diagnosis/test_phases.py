@@ -11,8 +11,7 @@ from onnxspec.diagnosis.phases import classify
 from onnxspec.laws import marchenko_pastur
 from onnxspec.laws.spiked import haar
 from onnxspec.spectra.eigen import spectrum
-from tools.phase_generators import GENERATORS, UNSEEN
-from tools.validate_phases import phase_of
+from tests.oracle.phase_generators import GENERATORS, UNSEEN, phase_of
 
 SEED = 424242  # drawn after the thresholds were frozen
 

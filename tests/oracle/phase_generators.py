@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxspec.diagnosis.phases import Phase, classify
 from onnxspec.laws.spiked import haar
+from onnxspec.spectra.eigen import spectrum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -140,9 +142,10 @@ def int8_grid(rng: Rng, N: int, M: int) -> Array:
 
 def correlated_rows(rng: Rng, N: int, M: int) -> Array:
     """Draw Gaussian noise whose neighbouring columns are correlated."""
-    rho = rng.uniform(0.35, 0.6)
-    c = rho ** np.abs(np.subtract.outer(np.arange(M), np.arange(M)))
-    return rng.standard_normal((N, M)) @ np.linalg.cholesky(c).T
+    rho = float(rng.uniform(0.35, 0.6))
+    c: Array = rho ** np.abs(np.subtract.outer(np.arange(M), np.arange(M)))
+    W: Array = rng.standard_normal((N, M)) @ np.linalg.cholesky(c).T
+    return W
 
 
 def row_scales(rng: Rng, N: int, M: int) -> Array:
@@ -158,7 +161,8 @@ def student_entries(rng: Rng, N: int, M: int) -> Array:
 def inverse_wishart(rng: Rng, N: int, M: int) -> Array:
     """Draw noise over a Wishart matrix: a tail of eigenvalues that falls as a power."""
     C = rng.standard_normal((M, round(M * rng.uniform(1.05, 1.4))))
-    return np.linalg.solve(np.linalg.cholesky(C @ C.T / C.shape[1]), rng.standard_normal((M, N))).T
+    W: Array = np.linalg.solve(np.linalg.cholesky(C @ C.T / C.shape[1]), rng.standard_normal((M, N))).T
+    return W
 
 
 def lognormal_spectrum(rng: Rng, N: int, M: int) -> Array:
@@ -197,3 +201,9 @@ UNSEEN: dict[str, tuple[str, Callable[[Rng, int, int], Array]]] = {
     "orthogonal": ("isometric", orthogonal),
 }
 """Generators on which no threshold was chosen, each with the phase it stands for."""
+
+
+def phase_of(W: Array) -> Phase:
+    """Classify one matrix as the engine does."""
+    s = spectrum(W, dtype="float32")
+    return classify(s.evals, s.N, s.M, zeros=s.M - s.rank)
