@@ -281,7 +281,14 @@ ENTRIES = (
         title="share of zero eigenvalues",
         what="Eigenvalues that are zero at the precision of the weights.",
         formula="1 - rank / M",
-        how_to_read="From 0.05 on it is a collapse.",
+        how_to_read="From 0.05 on, with a clear step down to them, it is a collapse.",
+    ),
+    _phase(
+        name="phase_evidence.features.zero_step",
+        title="step down to the zeros",
+        what="How many decades lie between the smallest of the other eigenvalues and those that count as zero.",
+        formula="log10(smallest above the tolerance / largest below it), at most 99",
+        how_to_read="Near 0 the spectrum only runs on below the precision of the weights; nothing has collapsed.",
     ),
     _phase(
         name="phase_evidence.features.stretch",
@@ -329,11 +336,11 @@ ENTRIES = (
         how_to_read="Above 0.1 they are no separate directions any more but a decay of the bulk's edge.",
     ),
     _phase(
-        name="phase_evidence.features.spike_spread",
-        title="unevenness of the spikes",
-        what="How unequal the spikes are beyond the threshold.",
-        formula="sd / mean of theta / Q^(-1/4) - 1",
-        how_to_read="Power laws exceed 0.8.",
+        name="phase_evidence.features.spike_strength",
+        title="mean strength of the spikes",
+        what="How far the signals behind the spikes exceed the weakest signal that shows.",
+        formula="mean of theta / Q^(-1/4)",
+        how_to_read="The spikes of a power law are few and strong; those of a decaying edge are many and weak.",
     ),
     _phase(
         name="phase_evidence.features.alpha",

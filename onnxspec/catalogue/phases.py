@@ -55,7 +55,7 @@ ENTRIES = (
     _phase(
         name="rank_collapse",
         title="part of the spectrum is gone",
-        what="At least 5 % of the eigenvalues are zero, or have fallen far below the rest.",
+        what="At least 5 % of the eigenvalues have fallen to zero, or far below the rest.",
         how_to_read="Too much regularisation, pruned or duplicated channels, or merged low-rank factors.",
     ),
     _phase(

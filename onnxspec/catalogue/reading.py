@@ -176,6 +176,12 @@ ENTRIES = (
         how_to_read="Please report the model.",
     ),
     _graph(
+        name="reordered",
+        title="kernel in blocks of channels",
+        what="onnxruntime stored the optimised model with the kernel in blocks whose size the file does not prove.",
+        how_to_read="Analyse the model as it was before the runtime optimised it.",
+    ),
+    _graph(
         name="cyclic_graph",
         title="cycle",
         what="A value depends on itself. What depends on it is not looked at.",

@@ -76,6 +76,11 @@ ENTRIES = (
         how_to_read="Usual for heavy-tailed and collapsed layers; the phase says which.",
     ),
     _fit(
+        name="range_too_wide",
+        title="tail over too many decades",
+        what="The tail spans so many decades that the likelihoods of the other laws cannot be computed.",
+    ),
+    _fit(
         name="bootstrap_failed",
         title="no interval",
         what="More than half of the resamples had no fit.",
@@ -152,6 +157,11 @@ ENTRIES = (
         name="index_table",
         title="table of integers",
         what="A constant of integers, such as indices; no weights.",
+    ),
+    _slot(
+        name="constant_of_shape",
+        title="filled with one number",
+        what="ConstantOfShape makes the constant, so all its elements are equal and nothing was learned.",
     ),
     _slot(
         name="unsupported_op",

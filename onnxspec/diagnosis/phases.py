@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onnxspec.fits._bulk_null import P_FLOOR
 from onnxspec.fits.bulk import BulkFit, fit_bulk
 from onnxspec.fits.power_law import fit_power_law
 from onnxspec.laws import marchenko_pastur, spiked
@@ -87,6 +88,9 @@ LOG_D_ERROR = 0.13
 
 LOG_P_ERROR = 2.5
 """By how much ln p moves when ln D does by its error, near p = 0.001."""
+
+D_AT_GOOD_P = 6.0
+"""M times the KS distance of noise at p = `GOOD_P`, roughly (4.5 at p = 0.01); only for the margin."""
 
 DECADES_ERROR = 0.1
 """Sampling error of the decades of a tail: an e-folding of its largest value over alpha - 1, roughly."""
@@ -242,7 +246,7 @@ def _by_rules(lam: Array, positive: Array, N: int, bulk: BulkFit, fit: PowerLawF
         labels = ("no_bulk",) if rest is None or rest.label == "undecided" else ("no_bulk", f"rest_{rest.label}")
         return _phase("rank_collapse", path, features, labels)
     known = _known(bulk)
-    if known is not None and _good(path, known):
+    if known is not None and _good(path, known, M):
         return _mp_phase(path, features, known, M)
     if fit is None:
         fit = fit_power_law(positive)
@@ -333,11 +337,14 @@ def _tail(fit: PowerLawFit) -> _Tail | None:
     return _Tail(fit.alpha, fit.alpha_stderr, share, math.sqrt(share / fit.num_evals), math.log10(fit.xmax / fit.xmin))
 
 
-def _good(path: _Path, bulk: _Bulk) -> bool:
+def _good(path: _Path, bulk: _Bulk, M: int) -> bool:
     """Ask whether the bulk follows the law."""
     if bulk.D <= GOOD_D and bulk.p < GOOD_P:
         return path.ask("bulk_D", math.log(GOOD_D / bulk.D), LOG_D_ERROR)
-    return path.ask("bulk_p", math.log(bulk.p / GOOD_P), LOG_P_ERROR)
+    good = path.ask("bulk_p", math.log(bulk.p / GOOD_P), LOG_P_ERROR)
+    if bulk.p <= P_FLOOR:  # how far beyond, only the distance itself says
+        path.ask("bulk_p", min(math.log(D_AT_GOOD_P / (M * bulk.D)), -LOG_D_ERROR), LOG_D_ERROR)
+    return good
 
 
 def _mp_phase(path: _Path, features: Features, bulk: _Bulk, M: int) -> Phase:

@@ -6,21 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxspec._jit import jit
-from onnxspec.fits.random_stream import uniforms
+from onnxspec.fits.random_stream import splitmix
 
 __all__ = ["shuffled"]
 
 Array = NDArray[np.float64]
-_CHUNK = 65536
+_CHUNK = 32768
 
 
 @jit
-def _swap(values: Array, u: Array, done: int) -> None:
-    """Go on with a shuffle in place (Fisher and Yates), one uniform number a step."""
-    last = values.size - 1 - done
-    for k in range(u.size):
-        i = last - k
-        j = int(u[k] * (i + 1))
+def _swap(values: Array, words: NDArray[np.uint64], done: int) -> None:
+    """Go on with a shuffle in place (Fisher and Yates): two steps a random word, 32 bits each."""
+    last = values.size - 1
+    for k in range(2 * words.size):
+        i = last - done - k
+        if i < 1:
+            break
+        half = words[k >> 1] >> np.uint64(32) if k & 1 else words[k >> 1] & np.uint64(0xFFFFFFFF)
+        j = (np.int64(half) * np.int64(i + 1)) >> np.int64(32)
         values[i], values[j] = values[j], values[i]
 
 
@@ -39,9 +42,17 @@ def shuffled(W: NDArray[np.float64], seed: int, replica: int) -> Array:
     Returns
     -------
     ndarray of float64, shape (n, m)
+
+    Raises
+    ------
+    ValueError
+        There are ``2**31`` elements or more.
     """
+    if W.size >= 2**31:
+        raise ValueError(f"{W.size} elements are too many for a shuffle with 32 bits a step.")
     values = np.array(W, dtype=np.float64, order="C").ravel()
-    for done in range(0, values.size - 1, _CHUNK):
-        count = min(_CHUNK, values.size - 1 - done)
-        _swap(values, uniforms(seed, replica * values.size + done, count), done)
+    words = (values.size + 1) // 2
+    for first in range(0, words, _CHUNK):
+        count = min(_CHUNK, words - first)
+        _swap(values, splitmix(seed, replica * words + first, count), 2 * first)
     return values.reshape(W.shape)

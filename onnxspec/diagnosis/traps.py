@@ -166,7 +166,8 @@ def _shuffle(W: Array, lam: Array, unit: float, seed: int, replicas: int) -> Tra
     trapped = float(np.median(tops)) > edge
     ratios = tops / plus
     mean_strength = abs(float(W.mean())) / sigma * float((N * M) ** 0.25)
-    elements, total, rest_kurtosis = _elements(W, sigma, unit)
+    kurtosis = _kurtosis(W)
+    elements, total, rest_kurtosis = _elements(W, sigma, unit, kurtosis)
     return Traps(
         trapped=trapped,
         causes=_causes(mean_strength, total, rest_kurtosis) if trapped else (),
@@ -182,7 +183,7 @@ def _shuffle(W: Array, lam: Array, unit: float, seed: int, replicas: int) -> Tra
         mean_strength=mean_strength,
         elements=elements,
         num_elements=total,
-        excess_kurtosis=_kurtosis(W),
+        excess_kurtosis=kurtosis,
     )
 
 
@@ -198,10 +199,13 @@ def _causes(mean_strength: float, elements: int, rest_kurtosis: float) -> tuple[
     return tuple(causes)
 
 
-def _elements(W: Array, sigma: float, unit: float) -> tuple[tuple[LargeElement, ...], int, float]:
+def _elements(W: Array, sigma: float, unit: float, kurtosis: float) -> tuple[tuple[LargeElement, ...], int, float]:
     """List the elements over the BBP limit, count them, and give the kurtosis of the others."""
-    distance = np.abs(W - W.mean())
+    mean = float(W.mean())
     limit = spiked.sub_threshold_bound(W.shape[0], W.shape[1], sigma)
+    if max(float(W.max()) - mean, mean - float(W.min())) <= limit:
+        return (), 0, kurtosis
+    distance = np.abs(W - mean)
     places = np.argwhere(distance > limit)
     sizes = distance[places[:, 0], places[:, 1]]
     order = np.lexsort((places[:, 1], places[:, 0], -sizes))[:LISTED]

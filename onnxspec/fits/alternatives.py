@@ -50,7 +50,7 @@ class TailFit:
         ``alpha``; ``tpl_lambda`` (1 / eigenvalue); ``rate`` (1 / eigenvalue) of the
         exponential; ``beta`` and ``log_rate`` of ``e^-(rate x)^beta``; ``mu`` and
         ``sigma`` of log x. Empty where the best law of the family is its limit, the
-        power law.
+        power law; a rate that no float can hold (subnormal eigenvalues) is left out.
     log_likelihood : float
         Natural logarithm, summed over the tail.
     """
@@ -171,7 +171,7 @@ def compare_alternatives(evals: ArrayLike, fit: PowerLawFit) -> Alternatives:
     return Alternatives(
         best_fit=LABELS[best],
         n_tail=logs.size,
-        fits=tuple(TailFit(law, parameters, total[law] - shift) for law, (parameters, _) in fitted.items()),
+        fits=tuple(TailFit(law, _finite(parameters), total[law] - shift) for law, (parameters, _) in fitted.items()),
         comparisons=tuple(tests),
     )
 
@@ -206,6 +206,11 @@ def _fit_all(logs: Pointwise, log_xmin: float) -> dict[str, tuple[dict[str, floa
     else:
         fitted["lognormal"] = ({}, power)
     return fitted
+
+
+def _finite(parameters: dict[str, float]) -> dict[str, float]:
+    """Leave out what has overflowed."""
+    return {name: value for name, value in parameters.items() if math.isfinite(value)}
 
 
 def _nested(total: Mapping[str, float], reference: str, alternative: str) -> Comparison:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from onnxspec.graph.nodes import product
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
 
-__all__ = ["MAX_ELEMENTS", "REASONS", "Evidence", "recognise"]
+__all__ = ["MAX_ELEMENTS", "REASONS", "Evidence", "could_be", "recognise"]
 
 MAX_ELEMENTS = 2**24
 """Largest matrix that is looked at: bases have a few million elements at most."""
@@ -27,6 +29,8 @@ MAX_ELEMENTS = 2**24
 REASONS = ("fixed_basis", "position_table", "mask", "selection", "grid")
 """Reasons for which a matrix is no weight."""
 
+_SAMPLE = 16
+_SPAN = 4096
 _ROWS = 8
 _COLUMNS = 16
 _RESIDUAL = 2e-3
@@ -50,36 +54,50 @@ class Evidence:
     detail: str
 
 
-def recognise(canonical: Array) -> Evidence | None:
+def recognise(canonical: NDArray[Any]) -> Evidence | None:
     """Say what a matrix is that nobody trained; None for any other.
+
+    A few rows decide which tests are made at all, so that a trained matrix costs
+    next to nothing.
 
     Parameters
     ----------
     canonical : ndarray
-        Shape ``(groups, outputs, inputs, positions)``, see `onnxspec.graph.layouts`.
+        Shape ``(groups, outputs, inputs, positions)``, see `onnxspec.graph.layouts`,
+        of any real dtype.
 
     Returns
     -------
     Evidence or None
     """
-    if canonical.size > MAX_ELEMENTS or not np.isfinite(canonical).any():
+    if canonical.size > MAX_ELEMENTS:
         return None
     matrix = _matrix(canonical)
     if matrix is None or min(matrix.shape) < 2:
         return None
-    tests: tuple[Callable[[Array], Evidence | None], ...] = (mask,)
-    if np.isfinite(canonical).all():
-        tests = (selection, mask, grid, triangles, sinusoids)
-    for test in tests:
-        # A product takes the basis from either side; a table is looked up along its rows.
-        for oriented in (matrix, matrix.T) if canonical.shape[3] == 1 else (matrix,):
-            found = test(oriented)
-            if found is not None:
-                return found
+    # A product takes the basis from either side; a table is looked up along its rows.
+    for oriented in (matrix, matrix.T) if canonical.shape[3] == 1 else (matrix,):
+        chosen = np.unique(np.linspace(0, len(oriented) - 1, _SAMPLE).astype(int))
+        sample = np.asarray(oriented[chosen], dtype=np.float64)
+        finite = bool(np.isfinite(sample).all())
+        for screen, test in _TESTS:
+            if (finite or test is mask) and screen(sample):
+                whole = np.asarray(oriented, dtype=np.float64)
+                found = test(whole) if test is mask or np.isfinite(whole).all() else None
+                if found is not None:
+                    return found
     return None
 
 
-def _matrix(canonical: Array) -> Array | None:
+def could_be(kernel_shape: tuple[int, int, int, int]) -> bool:
+    """Say whether a weight has a form in which bases stand, without reading it."""
+    groups, outputs, inputs, positions = kernel_shape
+    return product(kernel_shape) <= MAX_ELEMENTS and (
+        (positions == 1 and (groups == 1 or inputs > 1)) or inputs == 1 or (outputs == 1 and groups == 1)
+    )
+
+
+def _matrix(canonical: NDArray[Any]) -> NDArray[Any] | None:
     """Give the matrix whose rows may be signals: filters of one channel, or a plain matrix."""
     groups, outputs, inputs, positions = canonical.shape
     if positions == 1:
@@ -142,9 +160,9 @@ def grid(matrix: Array) -> Evidence | None:
         if np.ptp(steps) == 0 and steps.flat[0] != 0:
             return Evidence("grid", f"counts in steps of {steps.flat[0]:g}")
     levels = [np.unique(column).size for column in matrix.T]
-    if matrix.shape[1] <= 4 and matrix.shape[0] >= 4 * _COLUMNS and max(levels) ** 2 <= 4 * matrix.shape[0]:
-        if all(_even(np.unique(column)) for column in matrix.T):
-            return Evidence("grid", f"points of a grid of {' x '.join(str(n) for n in levels)}")
+    few = matrix.shape[1] <= 4 and matrix.shape[0] >= 4 * _COLUMNS and max(levels) ** 2 <= 4 * matrix.shape[0]
+    if few and all(_even(np.unique(column)) for column in matrix.T):
+        return Evidence("grid", f"points of a grid of {' x '.join(str(n) for n in levels)}")
     return None
 
 
@@ -316,3 +334,53 @@ def _lines(matrix: Array) -> Evidence | None:
                 f"of rising, {'evenly' if _progression(part) == 'even' else 'geometrically'} spaced frequencies",
             )
     return None
+
+
+# --- what a few rows tell -----------------------------------------------------------------
+
+
+def _sparse(sample: Array) -> bool:
+    return bool((sample != 0).sum(axis=1).max() <= 1)
+
+
+def _two_valued(sample: Array) -> bool:
+    low, high = float(sample.min()), float(sample.max())
+    return bool(np.all((sample == low) | (sample == high)))
+
+
+def _stepped(sample: Array) -> bool:
+    return bool(np.array_equal(np.round(2 * sample), 2 * sample))
+
+
+def _banded(sample: Array) -> bool:
+    return bool(sample.min() >= 0) and int(np.count_nonzero(sample)) <= 0.6 * sample.size
+
+
+def _lined(sample: Array) -> bool:
+    """Say whether most rows have their power in a few neighbouring frequencies."""
+    sample = sample[:, :_SPAN]
+    columns = sample.shape[1]
+    if columns < _COLUMNS:
+        return False
+    power = np.abs(np.fft.rfft(sample, axis=1)) ** 2
+    total = power.sum(axis=1)
+    largest: Array = np.abs(sample).max(axis=1)
+    filled = np.abs(sample) > 1e-5 * largest[:, None]
+    support = columns - np.argmax(filled[:, ::-1], axis=1) - np.argmax(filled, axis=1)
+    summed = np.cumsum(np.pad(power, ((0, 0), (1, 0))), axis=1)
+    peaks = power.argmax(axis=1)
+    width = np.ceil(2.0 * columns / np.maximum(support, 1)).astype(int)
+    rows = np.arange(len(sample))
+    last = np.minimum(peaks + width + 1, power.shape[1])
+    line = summed[rows, last] - summed[rows, np.maximum(peaks - width, 0)]
+    narrow = (line >= 0.8 * total) & (total > 0) & (4 * width < power.shape[1])
+    return bool(np.count_nonzero(narrow) >= 0.6 * max(1, np.count_nonzero(total > 0)))
+
+
+_TESTS: tuple[tuple[Callable[[Array], bool], Callable[[Array], Evidence | None]], ...] = (
+    (_sparse, selection),
+    (_two_valued, mask),
+    (_stepped, grid),
+    (_banded, triangles),
+    (_lined, sinusoids),
+)

@@ -100,9 +100,10 @@ class Coded:
             codes = np.subtract(codes, zero if not self.block else _by_blocks(zero, shape, self.axis, self.block))
         scale = self.checked_scale()
         decoded = codes.astype(np.float32, copy=False)
-        decoded *= scale if not self.block else _by_blocks(scale, shape, self.axis, self.block)
         dtype = self.scale.dtype if self.dtype is None else numpy_dtype(self.dtype)
-        result: Array = decoded.astype(dtype, copy=False)
+        with np.errstate(all="ignore"):  # what overflows is not finite, which is noticed later
+            decoded *= scale if not self.block else _by_blocks(scale, shape, self.axis, self.block)
+            result: Array = decoded.astype(dtype, copy=False)
         return result
 
     def checked_scale(self) -> Array:
@@ -113,7 +114,8 @@ class Coded:
         TensorError
             One is zero, negative or not finite (``invalid_scale``).
         """
-        wide: Array = self.scale.astype(np.float32)
+        with np.errstate(all="ignore"):
+            wide: Array = self.scale.astype(np.float32)
         if not np.all(np.isfinite(wide)) or np.any(wide <= 0):
             raise TensorError("invalid_scale", "a scale is zero, negative or not finite")
         return wide
@@ -135,7 +137,10 @@ class Coded:
         total = np.zeros(self.high - self.low + 1, np.int64)
         flat = self.codes.reshape(-1)
         for start in range(0, flat.size, _CHUNK):
-            part = flat[start : start + _CHUNK].astype(np.int64) - self.low
+            part = flat[start : start + _CHUNK]
+            if part.dtype.kind == "f" and not np.isfinite(part).all():
+                return None
+            part = part.astype(np.int64) - self.low
             if part.min() < 0 or part.max() >= total.size:
                 return None
             total += np.bincount(part, minlength=total.size)
@@ -144,7 +149,7 @@ class Coded:
 
 def _by_blocks(values: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:
     """Stretch one entry for each block to one for each element."""
-    return np.repeat(values, block, axis=axis)[tuple(slice(n) for n in shape)]
+    return np.repeat(values, min(block, shape[axis]), axis=axis)[tuple(slice(n) for n in shape)]
 
 
 def _fitted(values: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:
@@ -389,7 +394,7 @@ def _bits(decoder: Constant, codes: Constant | None) -> int:
         return 1
     if node is not None and node.op_type in ("Quant", "IntQuant"):
         width = decoder.inputs[3] if len(decoder.inputs) > 3 else None
-        return math.ceil(float(width.load().reshape(-1)[0])) if width is not None and width.size == 1 else 0
+        return math.ceil(_number(width) or 0)
     if node is not None and attribute(node, "bits"):
         return int(attribute(node, "bits"))
     found = _cast_codes(codes) if codes is not None and codes.dtype not in CODE_BITS else codes
@@ -478,12 +483,20 @@ def _zero_point(codes: Constant) -> int | None:
         if current is None or current.node is None:
             break
         if current.node.op_type == "Sub":
-            zero = current.inputs[1]
-            if zero is None or zero.size != 1:
-                return None
-            value = float(zero.load().reshape(-1)[0])
-            if not value.is_integer():
+            value = _number(current.inputs[1])
+            if value is None or not value.is_integer():
                 return None
             total += int(value)
         current = current.inputs[0] if current.inputs else None
     return total
+
+
+def _number(constant: Constant | None) -> float | None:
+    """Read the one finite number of a constant; None where it holds no such thing."""
+    if constant is None or constant.size != 1:
+        return None
+    try:
+        value = float(constant.load().reshape(-1)[0])
+    except TensorError:
+        return None
+    return value if math.isfinite(value) else None

@@ -73,9 +73,7 @@ def _missing(operands: Operands, position: int) -> bool:
     return operands.given(position) and operands.get(position) is None
 
 
-def _weight(
-    operands: Operands, codes: int, scale: int, zero: int, **attributes: Any
-) -> Constant | None:
+def _weight(operands: Operands, codes: int, scale: int, zero: int, **attributes: Any) -> Constant | None:
     """Make the values of codes from inputs of the node itself; None where the codes are no constant."""
     held = operands.get(codes)
     if held is None:

@@ -157,7 +157,10 @@ class WeightMatrix:
         stored = self.constant.stored
         if isinstance(stored, StoredTensor):
             return stored.load_float64()
-        return self.constant.load(watch).astype(np.float64)
+        try:
+            return self.constant.load(watch).astype(np.float64)
+        except MemoryError:
+            raise TensorError("out_of_memory", f"its {self.constant.size:,} folded values do not fit") from None
 
     def load(self) -> NDArray[np.float64]:
         """Read the matrices as float64: ``(N, M)``, or ``(num_matrices, N, M)`` where there are several.

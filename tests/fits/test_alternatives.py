@@ -217,6 +217,23 @@ def test_no_fit_no_alternatives() -> None:
     assert compare_alternatives(wide, given_xmin(wide, float(wide[0]))).reason == "range_too_wide"
 
 
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.repeat([1.0, 2.0, 3.0, 4.0, 9.0], 20),
+        1.0 + 1e-14 * np.arange(100),
+        np.arange(1, 100) * 5e-324,
+        np.geomspace(1e-100, 1e100, 100),
+        np.concatenate([np.ones(99) + 1e-9 * np.arange(99), [1e6]]),
+    ],
+    ids=["ties", "narrow", "subnormal", "wide", "outlier"],
+)
+def test_extreme_spectra_give_plain_numbers(x: Array) -> None:
+    result = compare_alternatives(x, fit_power_law(x))
+    assert result.best_fit in LABELS.values()
+    json.dumps(dataclasses.asdict(result), allow_nan=False)
+
+
 def test_trained_layer_has_no_plain_power_law(shared: Path) -> None:
     x = np.load(shared / "reference" / "power_law" / "esd_minilm_L4_attention_self_value_weight.npy")
     result = compare_alternatives(x, fit_power_law(x))

@@ -33,7 +33,7 @@ def surveyed(
         result = survey(opened, limits, runtime_folding=runtime_folding)
         values = [None if weight.problem else weight.canonical() for weight in result.weights]
         for weight in result.weights:
-            assert weight.problem or weight.content_hash().startswith("sha256:")
+            assert weight.problem or len(weight.content_hash().partition(":")[2]) == 64
         return result, values
 
 
@@ -50,15 +50,21 @@ BODIES = {
     ),
     "known_after_unknown": ("t = Sin(w) a = Transpose(t) b = Neg(a) c = Transpose(b) y = MatMul(x, c)", {}),
     "where": ("z = Less(w, k) c = Where(z, w, k) y = MatMul(x, c)", {"k": np.array(0.5, F)}),
-    "tile": ("h = Slice(w, s0, s6, s1) t = Tile(h, r) y = MatMul(x, t)", {
-        "s0": np.array([0]), "s6": np.array([6]), "s1": np.array([1]), "r": np.array([1, 2])}),
+    "tile": (
+        "h = Slice(w, s0, s6, s1) t = Tile(h, r) y = MatMul(x, t)",
+        {"s0": np.array([0]), "s6": np.array([6]), "s1": np.array([1]), "r": np.array([1, 2])},
+    ),
     "product": ("p = MatMul(w, q) y = MatMul(x, p)", {"q": rng(2).standard_normal((12, 12)).astype(F)}),
-    "string_attribute": ('e = Einsum<equation="ij,jk->ik">(w, q) y = MatMul(x, e)', {
-        "q": rng(2).standard_normal((12, 12)).astype(F)}),
+    "string_attribute": (
+        'e = Einsum<equation="ij,jk->ik">(w, q) y = MatMul(x, e)',
+        {"q": rng(2).standard_normal((12, 12)).astype(F)},
+    ),
     "contrib": ("g = com.microsoft.FastGelu(w) y = MatMul(x, g)", {}),
     "second_output": ("v, i = TopK<axis=1>(w, k) f = Cast<to=1>(i) y = MatMul(x, f)", {"k": np.array([12])}),
-    "from_shape": ("o = OneHot(i, d, v) c = Concat<axis=1>(o, o, o) y = MatMul(x, c)", {
-        "i": np.arange(9) % 4, "d": np.array(4), "v": np.array([0.5, 2], F)}),
+    "from_shape": (
+        "o = OneHot(i, d, v) c = Concat<axis=1>(o, o, o) y = MatMul(x, c)",
+        {"i": np.arange(9) % 4, "d": np.array(4), "v": np.array([0.5, 2], F)},
+    ),
 }
 
 
@@ -68,7 +74,7 @@ def test_constants_of_other_operators_are_folded(name: str, tmp_path: Path) -> N
     used = {"w": W, **arrays} if "(w" in body or " w" in body else arrays
     proto = text_model(f"g (float[9,9] x) => (float[9,12] y) {{ {body} }}", used)
     (implied,) = run(proto, x=np.eye(9, dtype=F))
-    result, (values,) = surveyed(proto, tmp_path)
+    result, (values, *_) = surveyed(proto, tmp_path)
     assert values is not None, result.weights[0].problem
     np.testing.assert_array_equal(values[0, :, :, 0].T.astype(F), implied)
     assert all(account.weights or account.reason != "unused" for account in result.accounts)
@@ -112,9 +118,7 @@ def test_one_process_serves_a_model_and_none_one_that_needs_none(
     surveyed(proto, tmp_path)
     assert started == []
     many = " ".join(f"e{i} = Exp(w{i}) y{i} = MatMul(x{i}, e{i}) x{i + 1} = Identity(y{i})" for i in range(6))
-    proto = text_model(
-        f"g (float[9,9] x0) => (float[9,9] x6) {{ {many} }}", {f"w{i}": W[:, :9] + i for i in range(6)}
-    )
+    proto = text_model(f"g (float[9,9] x0) => (float[9,9] x6) {{ {many} }}", {f"w{i}": W[:, :9] + i for i in range(6)})
     _, values = surveyed(proto, tmp_path)
     assert all(value is not None for value in values)
     assert len(started) == 1
@@ -197,7 +201,7 @@ def test_wall_time_is_bounded() -> None:
     started = time.monotonic()
     with Runtime({"": 21}, DEFAULT_LIMITS, seconds=3.0) as child:
         net = node("LSTM", outputs=2, hidden_size=128)
-        arrays = [np.ones((500_000, 1, 1), F), np.ones((1, 512, 1), F), np.ones((1, 512, 128), F)]
+        arrays = [np.ones((500_000, 1, 3), F), np.ones((1, 512, 3), F), np.ones((1, 512, 128), F)]
         with pytest.raises(TensorError, match="too long") as error:
             child.run(net, arrays, 1)
         assert error.value.code == "not_folded"
@@ -219,8 +223,9 @@ def test_processes_that_end_too_often_are_not_started_again(tmp_path: Path) -> N
 
 def test_a_loop_that_never_ends_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = starts(monkeypatch)
-    body = parser.parse_graph("b (int64 i, bool c, float[9,12] s) => (bool c2, float[9,12] t) "
-                              "{ c2 = Identity(c) t = Exp(s) }")
+    body = parser.parse_graph(
+        "b (int64 i, bool c, float[9,12] s) => (bool c2, float[9,12] t) { c2 = Identity(c) t = Exp(s) }"
+    )
     loop = helper.make_node("Loop", ["", "yes", "w"], ["forever"], body=body)
     proto = text_model("g (float[9,9] x) => (float[9,12] y) { y = MatMul(x, forever) }", {"w": W})
     proto.graph.node.insert(0, loop)
@@ -245,8 +250,10 @@ HOSTILE = {
     "expand": ("c = Expand(w, s) y = MatMul(x, c)", {"s": np.array([2**40, 9, 12])}),
     "tile": ("c = Tile(w, s) y = MatMul(x, c)", {"s": np.array([2**30, 2**30])}),
     "negative": ("c = ConstantOfShape(s) z = Add(c, w) y = MatMul(x, z)", {"s": np.array([-4, 12])}),
-    "range": ("r = Range(a, b, c) m = Reshape(r, s) y = MatMul(x, m)", {
-        "a": np.array(0, F), "b": np.array(1e17, F), "c": np.array(1, F), "s": np.array([9, -1])}),
+    "range": (
+        "r = Range(a, b, c) m = Reshape(r, s) y = MatMul(x, m)",
+        {"a": np.array(0, F), "b": np.array(1e17, F), "c": np.array(1, F), "s": np.array([9, -1])},
+    ),
 }
 
 

@@ -1,0 +1,77 @@
+"""The JSON Schema and real reports hold together."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import onnxspec
+from onnxspec._schema import report_schema
+from onnxspec.errors import ReportError
+
+VALIDATOR = jsonschema.Draft202012Validator(report_schema())
+MODELS = Path(__file__).resolve().parents[1] / "fixtures" / "models"
+SMALL = [path for path in sorted(MODELS.glob("*.onnx")) if path.stat().st_size < 200_000]
+
+
+@pytest.mark.parametrize("path", SMALL, ids=lambda path: path.stem)
+def test_real_reports_are_valid(path: Path) -> None:
+    for report in (onnxspec.analyze(path, effort="fast", spectra=True), onnxspec.inspect(path)):
+        VALIDATOR.validate(json.loads(report.to_json()))
+
+
+@pytest.mark.parametrize(
+    "options", [{"effort": "standard"}, {"effort": "full"}, {"effort": "fast", "conv": "slices"}], ids=str
+)
+def test_reports_of_every_effort_are_valid(options: dict[str, Any]) -> None:
+    for name in ("unhealthy", "conv2d"):
+        VALIDATOR.validate(json.loads(onnxspec.analyze(MODELS / f"{name}.onnx", **options).to_json()))
+
+
+@pytest.fixture(scope="module")
+def data() -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(onnxspec.analyze(MODELS / "unhealthy.onnx", effort="fast").to_json())
+    return report
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("schema_version",), "2"),
+        (("surprise",), 1),
+        (("layers", 0, "alpha"), "2.5"),
+        (("layers", 0, "status"), "fine"),
+        (("layers", 0, "n_tail"), 2.5),
+        (("layers", 0, "surprise"), None),
+        (("layers", 0, "alpha_ci"), [1.0]),
+        (("layers", 0, "alpha_ci"), [1.0, 2.0, 3.0]),
+        (("layers", 0, "used_by"), [1]),
+        (("coverage", "by_reason"), {"too_small": "1"}),
+        (("summary", "alpha_mean"), True),
+        (("diagnostics",), [{"code": "x", "severity": "fatal", "message": "m"}]),
+        (("model", "bytes"), None),
+    ],
+    ids=str,
+)
+def test_schema_and_reader_refuse_the_same(data: dict[str, Any], where: tuple[Any, ...], value: Any) -> None:
+    broken = copy.deepcopy(data)
+    place: Any = broken
+    for key in where[:-1]:
+        place = place[key]
+    place[where[-1]] = value
+    assert not VALIDATOR.is_valid(broken)
+    with pytest.raises(ReportError):
+        onnxspec.Report.from_json(json.dumps(broken))
+
+
+@pytest.mark.parametrize("key", ["schema_version", "tool", "settings", "model", "coverage", "layers", "summary"])
+def test_a_report_without_a_key_is_refused_by_both(data: dict[str, Any], key: str) -> None:
+    broken = {name: value for name, value in data.items() if name != key}
+    assert not VALIDATOR.is_valid(broken)
+    with pytest.raises(ReportError):
+        onnxspec.Report.from_json(json.dumps(broken))
