@@ -15,7 +15,7 @@ from onnxspec.graph import layouts
 from onnxspec.results import Layer, Plot, PowerLawFit, Spectrum
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.metrics import metrics
-from onnxspec.verdicts import MATRIX, TAIL, Verdicts, nothing, of_matrix, of_tail
+from onnxspec.verdicts import MATRIX, TAIL, Verdicts, nothing, of_health, of_matrix, of_tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,6 +107,7 @@ def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> 
         if getattr(fit, name) is None:
             reasons[name] = fit.reason or "slices"
     verdicts = _verdicts(layer, canonical, pooled, fit, dtype, settings)
+    verdicts.merge(nothing(("health",), "effort") if settings.effort == "fast" else of_health(verdicts.values, fit))
     reasons |= verdicts.reasons
     measured: dict[str, Any] = {**numbers, **verdicts.values}
     return replace(
@@ -148,7 +149,8 @@ def _verdicts(
     if len(unfolded) > 1:
         return out.merge(nothing(MATRIX, "several_matrices"))
     known = pooled if settings.conv == "unfold" or canonical.shape[3] == 1 else None
-    return out.merge(of_matrix(unfolded[0], known, dtype, settings, seed))
+    floor = layer.quantization.noise_floor if layer.quantization is not None else None
+    return out.merge(of_matrix(unfolded[0], known, settings, seed, dtype=dtype, noise_floor=floor))
 
 
 def _no_fit(pooled: Spectrum, reason: str | None) -> PowerLawFit:

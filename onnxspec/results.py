@@ -297,6 +297,10 @@ class Layer:
     trained: Mapping[str, Any] | None = None
     phase: str | None = None
     phase_evidence: Mapping[str, Any] | None = None
+    health: Mapping[str, Any] | None = None
+    erg: Mapping[str, Any] | None = None
+    traps: Mapping[str, Any] | None = None
+    localisation: Mapping[str, Any] | None = None
     slices: tuple[Mapping[str, Any], ...] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from onnxspec._codec import encode
+from onnxspec.diagnosis.health import erg_condition, health
 from onnxspec.diagnosis.phases import classify
 from onnxspec.diagnosis.trained import LEVEL, benjamini_hochberg, trained_verdict
+from onnxspec.diagnosis.traps import correlation_traps
 from onnxspec.fits.alternatives import compare_alternatives
 from onnxspec.fits.bootstrap import alpha_interval, goodness_of_fit
 from onnxspec.fits.bulk import fit_bulk
@@ -23,25 +25,32 @@ from onnxspec.fits.power_law import fit_power_law
 from onnxspec.fits.stability import alpha_profile, exact_interval, unbiased_alpha
 from onnxspec.fits.verdict import judge_power_law
 from onnxspec.spectra.eigen import spectrum
+from onnxspec.spectra.vectors import localisation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from onnxspec.fits.bulk import BulkFit
     from onnxspec.results import Layer, PowerLawFit, Spectrum
     from onnxspec.settings import Settings
 
     Array = NDArray[np.float64]
 
-__all__ = ["MATRIX", "TAIL", "Verdicts", "correct_for_looking_often", "nothing", "of_matrix", "of_tail"]
+__all__ = ["MATRIX", "TAIL", "Verdicts", "correct_for_looking_often", "nothing", "of_health", "of_matrix", "of_tail"]
+
+LOCALISED_SIDE = 4096
+"""Largest M whose singular vectors are computed: they cost several times the eigenvalues."""
 
 REPLICAS = {"standard": 200, "full": 1000}
 
 TAIL_STANDARD = ("alpha_ci", "alpha_unbiased", "alpha_exact_ci", "alpha_profile", "alpha_hill", "alpha_hill_excess")
 TAIL_FULL = ("gof_p", "alternatives", "best_fit", "power_law")
 TAIL = (*TAIL_STANDARD, *TAIL_FULL)
-MATRIX = ("mp", "spikes", "trained", "phase", "phase_evidence")
+MATRIX_STANDARD = ("mp", "spikes", "trained", "phase", "phase_evidence", "erg")
+MATRIX_FULL = ("traps", "localisation")
+MATRIX = (*MATRIX_STANDARD, *MATRIX_FULL)
 
 
 @dataclass
@@ -111,7 +120,15 @@ def of_tail(evals: Array, fit: PowerLawFit, Q: float, settings: Settings, seed: 
     return out
 
 
-def of_matrix(matrix: Array, known: Spectrum | None, dtype: str, settings: Settings, seed: int) -> Verdicts:
+def of_matrix(
+    matrix: Array,
+    known: Spectrum | None,
+    settings: Settings,
+    seed: int,
+    *,
+    dtype: str,
+    noise_floor: float | None = None,
+) -> Verdicts:
     """Compare one matrix with what random matrices do: bulk, spikes, trained, phase.
 
     Parameters
@@ -120,15 +137,17 @@ def of_matrix(matrix: Array, known: Spectrum | None, dtype: str, settings: Setti
         The layer as one matrix: a convolution unfolded.
     known : Spectrum or None
         Its spectrum, where it is computed already.
-    dtype : str
-        Type in which the weights are stored.
     settings : Settings
         Effort and thresholds.
     seed : int
         From the content of the weights.
+    dtype : str
+        Type in which the weights are stored.
+    noise_floor : float, optional
+        Standard deviation of the quantisation error.
     """
     out = Verdicts()
-    own = known if known is not None else spectrum(matrix, dtype=dtype, exact=settings.exact)
+    own = known or spectrum(matrix, dtype=dtype, noise_floor=noise_floor, exact=settings.exact)
     zeros = own.M - own.rank
     bulk = fit_bulk(own.evals, own.N, own.M, zeros=zeros, kurtosis=excess_kurtosis(matrix))
     out.put("mp", bulk)
@@ -136,14 +155,50 @@ def of_matrix(matrix: Array, known: Spectrum | None, dtype: str, settings: Setti
     effort: Literal["standard", "full"] = "full" if settings.effort == "full" else "standard"
     trained = trained_verdict(matrix, own.evals, effort=effort, seed=seed)
     out.put("trained", trained)
+    if settings.effort == "full":
+        out.merge(_of_vectors(matrix, own, bulk, seed))
+    else:
+        out.merge(nothing(MATRIX_FULL, "effort"))
     if settings.min_evals > own.M:
-        out.put("phase", None, "too_small")
-        out.put("phase_evidence", None, "too_small")
-        return out
+        return out.merge(nothing(("phase", "phase_evidence", "erg"), "too_small"))
     fit = fit_power_law(own.positive_evals, ks=settings.ks, min_tail=settings.min_tail, min_evals=settings.min_evals)
     phase = classify(own.evals, own.N, own.M, bulk=bulk, fit=fit, zeros=zeros)
     out.put("phase", phase.label)
     out.put("phase_evidence", phase)
+    out.put("erg", erg_condition(own.evals, zeros=zeros, xmin=fit.xmin))
+    return out
+
+
+def _of_vectors(matrix: Array, own: Spectrum, bulk: BulkFit, seed: int) -> Verdicts:
+    """Look at what costs further eigenvalue problems: shuffles of the entries, and singular vectors."""
+    out = Verdicts()
+    out.put("traps", correlation_traps(matrix, own.evals, seed=seed))
+    if bulk.spikes is None:
+        out.put("localisation", None, bulk.reason)
+    elif own.M > LOCALISED_SIDE:
+        out.put("localisation", None, "over_limit")
+    else:
+        out.put("localisation", localisation(matrix, bulk.spikes))
+    return out
+
+
+def of_health(values: Mapping[str, Any], fit: PowerLawFit) -> Verdicts:
+    """Flag over- and under-training where the error bars support it."""
+    trained, traps = values.get("trained"), values.get("traps")
+    interval = values.get("alpha_ci")
+    out = Verdicts()
+    out.put(
+        "health",
+        health(
+            fit.alpha,
+            alpha_ci=tuple(interval) if interval else None,
+            alpha_stderr=fit.alpha_stderr,
+            gof_p=values.get("gof_p"),
+            trained=trained["verdict"] if trained else None,
+            phase=values.get("phase"),
+            trapped=traps["trapped"] if traps else None,
+        ),
+    )
     return out
 
 

@@ -65,7 +65,7 @@ def table(counts: dict[str, Counter[str]], truths: dict[str, str]) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seed", type=int, default=20260118)
+    parser.add_argument("--seed", type=int, default=20260119)
     options = parser.parse_args()
     draws = 4 if options.quick else 30
     shapes = ", ".join(f"{N}x{M}" for N, M in SHAPES)

@@ -39,13 +39,20 @@ MIN_M = 50
 """Fewest eigenvalues for a phase: below, quantiles and tails say too little."""
 
 COLLAPSED_SHARE = 0.05
-"""Share of zero eigenvalues that makes a collapse: no random init of these shapes has any."""
+"""Least share of the eigenvalues below the gap of a collapse: no random init of these shapes has any there."""
 
 COLLAPSED_STRETCH = 1.5
 """Decades by which the lower half of the spectrum may be wider than the law's (Pareto spectra: below 1.0)."""
 
 COLLAPSED_GAP = 1.5
-"""Decades between two neighbouring eigenvalues above 5 % of them, next to nothing below (noise: below 0.2)."""
+"""Decades between two neighbouring eigenvalues above 5 % of them, next to nothing below (noise: below 0.2).
+
+Zeros at the weights' precision do not count as such: under a huge largest eigenvalue
+a whole spectrum can run below that precision, without a gap.
+"""
+
+ROUNDING = 1e-16
+"""Eigenvalues below this, over the largest, are rounding errors, among which no gap is looked for."""
 
 GOOD_P = 1e-3
 """The bulk follows the law where the chance of a larger KS distance is at least this."""
@@ -104,9 +111,6 @@ class Features:
     ----------
     zero_share : float
         Eigenvalues that are zero at the weights' precision, over M.
-    zero_step : float
-        Step, in decades, from the smallest of the others down to them; 99 at most. Without
-        one the spectrum only runs below that precision, under a huge largest eigenvalue.
     stretch : float or None
         ``log10(q50/q05)`` of the eigenvalues less that of the law.
     gap : float
@@ -125,7 +129,6 @@ class Features:
     """
 
     zero_share: float
-    zero_step: float = 0.0
     stretch: float | None = None
     gap: float = 0.0
     bulk_D: float | None = None
@@ -241,8 +244,8 @@ def _by_rules(lam: Array, positive: Array, N: int, bulk: BulkFit, fit: PowerLawF
     M = lam.size
     features = _features(lam, positive, N, bulk)
     if _collapsed(path, features, M):
-        kept = _above_gap(positive)
-        rest = classify(positive[:kept], N, kept) if MIN_M <= kept < M else None
+        kept = _above_gap(lam)
+        rest = classify(lam[:kept], N, kept) if MIN_M <= kept < M else None
         labels = ("no_bulk",) if rest is None or rest.label == "undecided" else ("no_bulk", f"rest_{rest.label}")
         return _phase("rank_collapse", path, features, labels)
     known = _known(bulk)
@@ -268,8 +271,6 @@ def _collapsed(path: _Path, features: Features, M: int) -> bool:
     """Ask whether a part of the spectrum has fallen to zero."""
     stretch_error = 2.0 / math.sqrt(M)
     answers = [
-        path.ask("zero_share", features.zero_share - COLLAPSED_SHARE, 1.0 / M)
-        and path.ask("zero_step", features.zero_step - COLLAPSED_GAP, 0.1),
         features.stretch is not None and path.ask("stretch", features.stretch - COLLAPSED_STRETCH, stretch_error),
         path.ask("gap", features.gap - COLLAPSED_GAP, 0.1),
     ]
@@ -387,9 +388,8 @@ def _features(lam: Array, positive: Array, N: int, bulk: BulkFit) -> Features:
     stretch = None if low <= 0.0 else math.log10(middle / low) - math.log10(_law(0.5, Q) / _law(0.05, Q))
     return Features(
         zero_share=1.0 - positive.size / M,
-        zero_step=_zero_step(lam, positive.size),
         stretch=stretch,
-        gap=_largest_gap(positive)[0],
+        gap=_largest_gap(lam)[0],
         bulk_D=bulk.D_bulk,
         bulk_p=bulk.D_bulk_p,
         edge_ratio=None if bulk.mp_softrank is None else 1.0 / bulk.mp_softrank,
@@ -405,28 +405,19 @@ def _law(p: float, Q: float) -> float:
     return 1.0 + 1.0 / Q - 2.0 * math.cos(t) / math.sqrt(Q)
 
 
-def _zero_step(lam: Array, kept: int) -> float:
-    """Give the decades between the smallest eigenvalue that is kept and the largest zero."""
-    if kept == lam.size:
-        return 0.0
-    largest_zero = max(float(lam[kept]), float(lam[0]) * 1e-300, 5e-324)
-    return min(math.log10(float(lam[kept - 1]) / largest_zero), 99.0)
-
-
-def _largest_gap(positive: Array) -> tuple[float, int]:
+def _largest_gap(lam: Array) -> tuple[float, int]:
     """Give the largest step with enough eigenvalues and little of their sum below it, and what lies above."""
-    M = positive.size
-    floor = max(float(positive[0]) * 1e-300, 5e-324)
-    steps = -np.diff(np.log10(np.maximum(positive, floor)))
-    below = np.cumsum(positive[::-1])[::-1][1:] / float(positive.sum())
-    usable = (np.arange(1, M) <= 0.95 * M) & (below <= 1e-3)
+    M = lam.size
+    steps = -np.diff(np.log10(np.maximum(lam, float(lam[0]) * ROUNDING)))
+    below = np.cumsum(lam[::-1])[::-1][1:] / float(lam.sum())
+    usable = (np.arange(1, M) <= (1.0 - COLLAPSED_SHARE) * M) & (below <= 1e-3)
     if not bool(usable.any()):
         return 0.0, M
     at = int(np.argmax(np.where(usable, steps, -1.0)))
     return float(steps[at]), at + 1
 
 
-def _above_gap(positive: Array) -> int:
+def _above_gap(lam: Array) -> int:
     """Count the eigenvalues above a collapse."""
-    gap, above = _largest_gap(positive)
-    return above if gap > COLLAPSED_GAP else positive.size
+    gap, above = _largest_gap(lam)
+    return above if gap > COLLAPSED_GAP else lam.size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,19 @@ class Accounts:
         """Enter that the values of `constant` are no weight."""
         for tensor, structural in _parts(constant):
             self._improve(self._entry(tensor), structural or reason)
+
+    def holds_weight(self, constant: Constant) -> bool:
+        """Say whether any tensor below a constant is part of a weight."""
+        return any(self._entry(tensor).weights for tensor in constant.leaves())
+
+    def drop(self, reasons: Mapping[int, str]) -> None:
+        """Enter that some weights, given by their identities, are none, and why."""
+        for entry in self._entries.values() if reasons else ():
+            kept = [weight for weight in entry.weights if id(weight.merged_into or weight) not in reasons]
+            if entry.weights and not kept:
+                first = entry.weights[0]
+                self._improve(entry, reasons[id(first.merged_into or first)])
+            entry.weights = kept
 
     def _entry(self, tensor: StoredTensor) -> Account:
         return self._entries.setdefault(id(tensor), Account(tensor))

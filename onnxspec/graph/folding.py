@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxspec.errors import TensorError
+from onnxspec.graph.coded import DECODERS, OWN, decoded_dtype, unpack_bits
 from onnxspec.graph.nodes import attribute, operator, product
-from onnxspec.graph.quantization import DECODERS, OWN, decoded_dtype, unpack_bits
 from onnxspec.reading import Attribute, Node, SparseTensor, StoredTensor, dtype_name, numpy_dtype
 
 if TYPE_CHECKING:

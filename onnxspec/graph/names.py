@@ -45,7 +45,7 @@ def _escape(match: re.Match[str]) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def layer_name(tensor: str, node: str, op_type: str, index: int) -> str:
+def layer_name(tensor: str, node: str, op_type: str, index: int, role: str = "") -> str:
     """Choose the name of a layer from the names of its tensor and its node.
 
     >>> layer_name("onnx::MatMul_1593", "/encoder/layer.3/attention/self/query/MatMul", "MatMul", 7)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from onnxspec.errors import TensorError
 from onnxspec.graph import layouts
 from onnxspec.graph.attention import attention_slots, projections
+from onnxspec.graph.coded import CODE_BITS, OWN
 from onnxspec.graph.downstream import scale_after_gather, scale_after_product
 from onnxspec.graph.nodes import attribute, group_of
-from onnxspec.graph.quantization import CODE_BITS, OWN
 from onnxspec.graph.recurrent import GATES, recurrent_slots
 from onnxspec.graph.slots import Handler, Operands, SlotRole, dense
 

@@ -74,6 +74,13 @@ class GraphView:
         self._instances: dict[tuple[object, ...], Scope] = {}
         self._build()
 
+    @property
+    def has_slices(self) -> bool:
+        """Whether a Scan hands constants to its body slice by slice."""
+        if "slices" not in self.cache:
+            self.cache["slices"] = any(scope.slices for scope in self.scopes)
+        return bool(self.cache["slices"])
+
     def resolve(self, scope: Scope, name: str) -> Value | None:
         """Find the scope that defines `name` as seen from `scope`.
 

@@ -15,10 +15,14 @@ from onnxspec.graph.depth import depths
 from onnxspec.graph.identity import merge_equal
 from onnxspec.graph.names import display, layer_name, unique
 from onnxspec.graph.nodes import operator, product
+from onnxspec.graph.options import SurveyOptions
 from onnxspec.graph.quantized import PARAMETERS
 from onnxspec.graph.roles import BIASES, NO_WEIGHT, NOT_AVERAGED, slot_roles
 from onnxspec.graph.runtime import Runtime
+from onnxspec.graph.slices import Slice, slice_of, stacked
 from onnxspec.graph.slots import Operands, SlotRole
+from onnxspec.graph.sorting import evidence_of, sort_out
+from onnxspec.graph.soundness import check
 from onnxspec.graph.view import GraphView, Scope
 from onnxspec.reading import Model, Node, StoredTensor
 from onnxspec.results import Diagnostic, Quantization, Skip
@@ -212,7 +216,9 @@ class Survey:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
 
-def survey(model: Model, limits: Limits, *, runtime_folding: bool = True) -> Survey:
+def survey(
+    model: Model, limits: Limits, options: SurveyOptions = SurveyOptions(), *, runtime_folding: bool = True
+) -> Survey:
     """Find every weight matrix of a model without reading more than small arguments.
 
     Parameters
@@ -221,41 +227,59 @@ def survey(model: Model, limits: Limits, *, runtime_folding: bool = True) -> Sur
         The model.
     limits : Limits
         Caps on untrusted input.
+    options : SurveyOptions
+        Which matrices are wanted.
     runtime_folding : bool
         Whether constants that a weight needs, made by operators that are not
         evaluated here, are computed by onnxruntime in a process of its own.
     """
     view = GraphView(model, limits)
     with Runtime(model.opset_import, limits) as runtime:
-        return _Surveyor(view, Constants(view, runtime if runtime_folding else None)).run()
+        return _Surveyor(view, Constants(view, runtime if runtime_folding else None), options).run()
 
 
 class _Surveyor:
     """Walks the nodes once, and sorts what they are fed."""
 
-    def __init__(self, view: GraphView, constants: Constants) -> None:
+    def __init__(self, view: GraphView, constants: Constants, options: SurveyOptions) -> None:
         self._view = view
+        self._options = options
         self._constants = constants
         self._accounts = Accounts(view.model)
         self._weights: dict[tuple[object, ...], WeightMatrix] = {}
         self._skipped: list[Skip] = []
-        self._slots: set[tuple[int, int, int]] = set()
+        self._slots: dict[tuple[int, int, int], tuple[str, WeightMatrix]] = {}
+        self._carried: list[tuple[Node, str, Constant]] = []
         self._depths = depths(view)
 
     def run(self) -> Survey:
         for scope, index, node in self._view.nodes():
             if node.outputs and not self._is_folded(scope, node) and self._view.function_of(node) is None:
                 self._node(scope, index, node)
+        for node, slot, constant in self._carried:
+            if not self._accounts.holds_weight(constant):
+                self._no_weight(node, slot, constant, known=node.op_type == "Loop")
         weights = merge_equal(list(self._weights.values()))
         for weight in weights:
-            weight.name = layer_name(weight.constant.name, weight.node, weight.op_type, weight.index)
+            weight.name = layer_name(weight.constant.name, weight.node, weight.op_type, weight.index, weight.role)
             if weight.slot.part:
                 weight.name = f"{weight.name}.{weight.slot.part}"
         for weight, identifier in zip(weights, unique([weight.name for weight in weights])):
             weight.id = identifier
-        small = sum(weight.small_slots for weight in weights)
-        diagnostics = [*self._view.model.diagnostics, *self._view.diagnostics]
-        return Survey(weights, self._skipped, self._accounts, small, diagnostics)
+        result = sort_out(weights, self._options)
+        for weight, reason, detail in result.dropped:
+            self._drop(weight, reason, detail)
+        self._accounts.drop({id(weight): reason for weight, reason, _ in result.dropped})
+        small = sum(weight.small_slots for weight in result.kept)
+        diagnostics = [*self._view.model.diagnostics, *self._view.diagnostics, *check(self._view), *result.diagnostics]
+        return Survey(result.kept, self._skipped, self._accounts, small, diagnostics)
+
+    def _drop(self, weight: WeightMatrix, reason: str, detail: str) -> None:
+        """List the slots of a matrix that is no weight after all."""
+        for slot, owner in self._slots.values():
+            if (owner.merged_into or owner) is weight and weight.constant.size >= MIN_ELEMENTS:
+                name, dtype, size = weight.tensor, weight.dtype, weight.constant.size
+                self._skipped.append(Skip(slot, weight.op_type, name, weight.shape, dtype, size, reason, detail))
 
     def _is_folded(self, scope: Scope, node: Node) -> bool:
         """Say whether a node is itself part of a constant sub-graph."""
@@ -263,14 +287,19 @@ class _Surveyor:
 
     def _node(self, scope: Scope, index: int, node: Node) -> None:
         """Sort the constant inputs of one node."""
-        constants = {}
+        constants: dict[int, Constant] = {}
+        slices: dict[int, Slice] = {}
         for position, name in enumerate(node.inputs):
             constant = self._constants.find(scope, name) if name else None
             if constant is not None:
                 constants[position] = constant
+            elif name and self._view.has_slices:
+                held = slice_of(self._view, self._constants, scope, name)
+                if held is not None:
+                    constants[position], slices[position] = held[0], held
         if not constants:
             return
-        operands = Operands(node, scope, index, constants, self._view, self._constants)
+        operands = Operands(node, scope, index, constants, self._view, self._constants, self._options.gates)
         roles = slot_roles(operands)
         wanted = roles is not None and self._realise(constants, {role.input for role in roles})
         if wanted:
@@ -278,13 +307,19 @@ class _Surveyor:
         path = self._path(scope, index, node)
         taken = set()
         for role in roles or ():
+            if role.input in slices:
+                if role.constant is not None:
+                    continue
+                role = stacked(role, slices[role.input])
             constant = role.constant or constants[role.input]
             if _is_matrix(constant.shape) and self._weight(scope, index, node, path, role, constant):
                 taken.add(role.input)
         for position, constant in constants.items():
-            if position in taken:
+            if position in taken or position in slices:
                 continue
-            if position in PARAMETERS.get(operator(node), ()):
+            if node.op_type in ("Loop", "Scan") and not node.domain:
+                self._carried.append((node, f"{path}:{position}", constant))
+            elif position in PARAMETERS.get(operator(node), ()):
                 self._accounts.set_aside(constant, "quantization_parameters")
             elif position in BIASES.get(operator(node), ()):
                 self._accounts.set_aside(constant, "vector")
@@ -309,7 +344,7 @@ class _Surveyor:
         slot = f"{path}:{role.input}"
         key = (constant.key, role.role, role.form, role.part, operator(node) if constant.problem else "")
         weight = self._weights.get(key)
-        is_slot = constant.size >= MIN_ELEMENTS and (scope.index, index, role.input) not in self._slots
+        first = (scope.index, index, role.input) not in self._slots
         if weight is None:
             weight = WeightMatrix(
                 constant,
@@ -331,9 +366,9 @@ class _Surveyor:
             self._weights[key] = weight
         if slot not in weight.used_by:
             weight.used_by.append(slot)
-            weight.slots += is_slot
-            weight.small_slots += constant.size < MIN_ELEMENTS
-            self._slots.add((scope.index, index, role.input))
+            weight.slots += first and constant.size >= MIN_ELEMENTS
+            weight.small_slots += first and constant.size < MIN_ELEMENTS
+            self._slots.setdefault((scope.index, index, role.input), (slot, weight))
         self._accounts.use(constant, weight)
         return True
 
@@ -351,10 +386,17 @@ class _Surveyor:
             return
         if made_of_fills(constant):
             reason, detail = "constant_of_shape", "all its elements are one number: it is made by ConstantOfShape"
+        elif constant.dtype == "bool":
+            reason, detail = "mask", "its elements are true or false"
         elif constant.dtype in _INTEGERS:
             reason, detail = "index_table", f"a table of {constant.dtype}"
+        elif node.op_type in _SIZED and slot.endswith(":0"):
+            reason, detail = "semi_dynamic", f"{node.op_type} changes it by sizes that only a run knows"
         elif known or node.op_type in NO_WEIGHT:
             reason, detail = "not_a_weight", f"{node.op_type} multiplies no matrix with it"
+            evidence = evidence_of(constant)
+            if evidence is not None:
+                reason, detail = evidence.reason, evidence.detail
         else:
             reason, detail = "unsupported_op", f"{operator(node)} is not supported yet"
         self._accounts.set_aside(constant, reason)
@@ -369,8 +411,7 @@ class _Surveyor:
         """Say whether a BatchNormalization follows a convolution or dense layer."""
         if role.role not in ("conv", "depthwise_conv", "conv_transpose", "dense") or not node.outputs:
             return None
-        readers = scope.consumers.get(node.outputs[0], ())
-        return any(scope.nodes[reader].op_type == "BatchNormalization" for reader, _ in readers)
+        return self._view.followed_by(scope, node.outputs[0], "BatchNormalization")
 
     @staticmethod
     def _path(scope: Scope, index: int, node: Node) -> str:
@@ -380,6 +421,10 @@ class _Surveyor:
 
 
 _INTEGERS = frozenset({"bool", "string", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64))})
+
+
+_SIZED = frozenset({"CenterCropPad", "Expand", "Pad", "Reshape", "Resize", "Slice", "Split", "Tile", "Upsample"})
+"""Operators of which sizes at run time decide what is left of their first input."""
 
 
 def _is_matrix(shape: tuple[int, ...]) -> bool:

@@ -143,8 +143,8 @@ def haar_null(n: int) -> HaarNull:
     The squared elements follow a Dirichlet law with all parameters 1/2, from which
     the moments of entropy (Wolpert and Wolf, Phys. Rev. E 52 (1995) 6841) and of
     ``sum v^4`` are exact; the participation ratio takes that sum as lognormal (mean within
-    0.2 %, deviation within 13 % at n = 10 and 3 % at n = 384). The localisation ratio is that of a Gaussian vector, integrated over its
-    largest element.
+    0.2 %, deviation within 13 % at n = 10 and 3 % at n = 384). The localisation
+    ratio is that of a Gaussian vector, integrated over its largest element.
 
     Parameters
     ----------

@@ -48,12 +48,11 @@ def test_ranks_are_those_of_the_table(row: tuple[str, ...]) -> None:
     _, _, kind, dtype, with_float64, worst_case, ours = row
     W = stored(N, M, kind, dtype)
     found = spectrum(W, dtype=dtype)
-    slack = 0 if kind == "rank 40" else 0.01 * M  # the smallest ones of a full matrix are near the tolerance
+    slack = 0 if kind == "rank 40" else 2  # singular values beside the tolerance may fall on either side of it
     assert abs(found.rank - int(ours)) <= slack
     sv = np.linalg.svd(W, compute_uv=False)
     assert int((sv > sv[0] * N * 2.0**-52).sum()) == int(with_float64)
-    bound = int((sv > sv[0] * N * TYPES[dtype][1]).sum())
-    assert abs(bound - int(worst_case)) <= max(slack, 0.1 * int(worst_case))
+    assert abs(int((sv > sv[0] * N * TYPES[dtype][1]).sum()) - int(worst_case)) <= 1
 
 
 def test_seven_forms_of_one_layer_have_equal_numbers(fixtures: Path) -> None:
