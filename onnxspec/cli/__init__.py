@@ -44,11 +44,22 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     del version
+    from pathlib import Path
+
+    from onnxspec.cli.config import defaults
+
+    commands = getattr(context.command, "commands", {})
+    options = {
+        name: {option.lstrip("-").replace("-", "_"): p.name for p in command.params for option in p.opts}
+        for name, command in commands.items()
+    }
+    context.default_map = {**(context.default_map or {}), **defaults(options, Path.cwd())}
 
 
 def main() -> None:

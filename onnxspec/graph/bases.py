@@ -365,7 +365,7 @@ def _lined(sample: Array) -> bool:
     power = np.abs(np.fft.rfft(sample, axis=1)) ** 2
     total = power.sum(axis=1)
     largest: Array = np.abs(sample).max(axis=1)
-    filled = np.abs(sample) > 1e-5 * largest[:, None]
+    filled = np.abs(sample) > (1e-5 * largest)[:, None]
     support = columns - np.argmax(filled[:, ::-1], axis=1) - np.argmax(filled, axis=1)
     summed = np.cumsum(np.pad(power, ((0, 0), (1, 0))), axis=1)
     peaks = power.argmax(axis=1)
@@ -374,7 +374,8 @@ def _lined(sample: Array) -> bool:
     last = np.minimum(peaks + width + 1, power.shape[1])
     line = summed[rows, last] - summed[rows, np.maximum(peaks - width, 0)]
     narrow = (line >= 0.8 * total) & (total > 0) & (4 * width < power.shape[1])
-    return bool(np.count_nonzero(narrow) >= 0.6 * max(1, np.count_nonzero(total > 0)))
+    used = int(np.count_nonzero(total > 0))
+    return used > 0 and int(np.count_nonzero(narrow)) >= 0.6 * used
 
 
 _TESTS: tuple[tuple[Callable[[Array], bool], Callable[[Array], Evidence | None]], ...] = (

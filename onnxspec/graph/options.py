@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["SurveyOptions", "matches"]
+__all__ = ["DEFAULT_OPTIONS", "SurveyOptions", "matches"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,9 @@ class SurveyOptions:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     roles: tuple[tuple[str, str], ...] = ()
+
+
+DEFAULT_OPTIONS = SurveyOptions()
 
 
 def matches(names: Iterable[str], pattern: str) -> bool:

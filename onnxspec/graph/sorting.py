@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from onnxspec.errors import TensorError
 from onnxspec.graph.bases import REASONS, Evidence, could_be, recognise
+from onnxspec.graph.coded import CODE_BITS
 from onnxspec.graph.options import matches
-from onnxspec.graph.quantization import CODE_BITS
 from onnxspec.results import Diagnostic
 
 if TYPE_CHECKING:

@@ -21,8 +21,10 @@ NEWEST_IR = 14
 NEWEST_OPSET = 28
 """The versions that the operators' handlers were written against."""
 
-KNOWN_DOMAINS = frozenset({"", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"})
-"""Domains of the ONNX standard itself."""
+KNOWN_DOMAINS = frozenset(
+    {"", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft", "com.microsoft.nchwc"}
+)
+"""Domains of the ONNX standard and of onnxruntime."""
 
 _SHOWN = 20
 

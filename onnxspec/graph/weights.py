@@ -15,7 +15,7 @@ from onnxspec.graph.depth import depths
 from onnxspec.graph.identity import merge_equal
 from onnxspec.graph.names import display, layer_name, unique
 from onnxspec.graph.nodes import operator, product
-from onnxspec.graph.options import SurveyOptions
+from onnxspec.graph.options import DEFAULT_OPTIONS, SurveyOptions
 from onnxspec.graph.quantized import PARAMETERS
 from onnxspec.graph.roles import BIASES, NO_WEIGHT, NOT_AVERAGED, slot_roles
 from onnxspec.graph.runtime import Runtime
@@ -217,7 +217,7 @@ class Survey:
 
 
 def survey(
-    model: Model, limits: Limits, options: SurveyOptions = SurveyOptions(), *, runtime_folding: bool = True
+    model: Model, limits: Limits, options: SurveyOptions = DEFAULT_OPTIONS, *, runtime_folding: bool = True
 ) -> Survey:
     """Find every weight matrix of a model without reading more than small arguments.
 
@@ -287,6 +287,31 @@ class _Surveyor:
 
     def _node(self, scope: Scope, index: int, node: Node) -> None:
         """Sort the constant inputs of one node."""
+        constants, slices = self._operands(scope, node)
+        if not constants:
+            return
+        operands = Operands(node, scope, index, constants, self._view, self._constants, self._options.gates)
+        roles = slot_roles(operands)
+        if roles is not None and self._realise(constants, {role.input for role in roles}):
+            roles = slot_roles(operands)
+        path = self._path(scope, index, node)
+        taken = set(slices)
+        for role in roles or ():
+            if role.input not in slices:
+                whole = role
+            elif role.constant is None:
+                whole = stacked(role, slices[role.input])
+            else:
+                continue
+            constant = whole.constant or constants[role.input]
+            if _is_matrix(constant.shape) and self._weight(scope, index, node, path, whole, constant):
+                taken.add(role.input)
+        for position, constant in constants.items():
+            if position not in taken:
+                self._left_over(node, path, position, constant, known=roles is not None)
+
+    def _operands(self, scope: Scope, node: Node) -> tuple[dict[int, Constant], dict[int, Slice]]:
+        """Give the constant inputs of a node, and which of them are slices of constants."""
         constants: dict[int, Constant] = {}
         slices: dict[int, Slice] = {}
         for position, name in enumerate(node.inputs):
@@ -297,34 +322,18 @@ class _Surveyor:
                 held = slice_of(self._view, self._constants, scope, name)
                 if held is not None:
                     constants[position], slices[position] = held[0], held
-        if not constants:
-            return
-        operands = Operands(node, scope, index, constants, self._view, self._constants, self._options.gates)
-        roles = slot_roles(operands)
-        wanted = roles is not None and self._realise(constants, {role.input for role in roles})
-        if wanted:
-            roles = slot_roles(operands)
-        path = self._path(scope, index, node)
-        taken = set()
-        for role in roles or ():
-            if role.input in slices:
-                if role.constant is not None:
-                    continue
-                role = stacked(role, slices[role.input])
-            constant = role.constant or constants[role.input]
-            if _is_matrix(constant.shape) and self._weight(scope, index, node, path, role, constant):
-                taken.add(role.input)
-        for position, constant in constants.items():
-            if position in taken or position in slices:
-                continue
-            if node.op_type in ("Loop", "Scan") and not node.domain:
-                self._carried.append((node, f"{path}:{position}", constant))
-            elif position in PARAMETERS.get(operator(node), ()):
-                self._accounts.set_aside(constant, "quantization_parameters")
-            elif position in BIASES.get(operator(node), ()):
-                self._accounts.set_aside(constant, "vector")
-            else:
-                self._no_weight(node, f"{path}:{position}", constant, known=roles is not None)
+        return constants, slices
+
+    def _left_over(self, node: Node, path: str, position: int, constant: Constant, *, known: bool) -> None:
+        """Enter a constant input that no slot of the node takes."""
+        if node.op_type in ("Loop", "Scan") and not node.domain:
+            self._carried.append((node, f"{path}:{position}", constant))
+        elif position in PARAMETERS.get(operator(node), ()):
+            self._accounts.set_aside(constant, "quantization_parameters")
+        elif position in BIASES.get(operator(node), ()):
+            self._accounts.set_aside(constant, "vector")
+        else:
+            self._no_weight(node, f"{path}:{position}", constant, known=known)
 
     def _realise(self, constants: dict[int, Constant], wanted: set[int]) -> bool:
         """Evaluate in onnxruntime what a weight needs; say whether anything changed."""
