@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from onnxspec import __version__
 from onnxspec.errors import TensorError, UsageError
 from onnxspec.facts import without_numbers
-from onnxspec.graph import Survey, WeightMatrix, survey
+from onnxspec.graph import Survey, SurveyOptions, WeightMatrix, survey
 from onnxspec.limits import DEFAULT_LIMITS, Limits
 from onnxspec.reading import Model, Source, open_model
 from onnxspec.results import SCHEMA_VERSION, Diagnostic, Layer, Layers, ModelInfo, Report, Tool
 from onnxspec.settings import Settings
-from onnxspec.summary import cover, summarize
+from onnxspec.summary import cover, summarize, tied
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -98,7 +98,7 @@ def analyze(
     """
     chosen, how = _options(settings, job, options)
     with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
-        found = survey(model, how.limits, runtime_folding=how.runtime_folding)
+        found = survey(model, how.limits, _wanted(chosen), runtime_folding=how.runtime_folding)
         layers = _run(found, chosen, how, _patterns(layer))
         return _report(model, found, layers, chosen)
 
@@ -114,9 +114,9 @@ def inspect(path: str | Path | Source, *, job: Job | None = None, **options: Any
     InputError
         The model was rejected as a whole.
     """
-    _, how = _options(None, job, options)
+    chosen, how = _options(None, job, options)
     with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
-        found = survey(model, how.limits, runtime_folding=how.runtime_folding)
+        found = survey(model, how.limits, _wanted(chosen), runtime_folding=how.runtime_folding)
         layers = [
             without_numbers(weight, "failed", weight.problem.code, weight.problem.message)
             if weight.problem is not None
@@ -136,9 +136,9 @@ def iter_weights(path: str | Path | Source, *, job: Job | None = None, **options
     InputError
         The model was rejected as a whole.
     """
-    _, how = _options(None, job, options)
+    chosen, how = _options(None, job, options)
     with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
-        yield from survey(model, how.limits, runtime_folding=how.runtime_folding).weights
+        yield from survey(model, how.limits, _wanted(chosen), runtime_folding=how.runtime_folding).weights
 
 
 def analyze_many(
@@ -174,7 +174,10 @@ def weightwatcher_rows(path: str | Path | Source, *, job: Job | None = None, **o
     _, how = _options(None, job, options)
     rows = []
     with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model, _one_blas_thread():
-        for number, weight in enumerate(survey(model, how.limits, runtime_folding=how.runtime_folding).weights):
+        everything = SurveyOptions(include=("*",))
+        found = survey(model, how.limits, everything, runtime_folding=how.runtime_folding)
+        whole = [weight for weight in found.weights if weight.slot.part is None or weight.role != "dense"]
+        for number, weight in enumerate(whole):
             row: dict[str, Any] = dict.fromkeys(COLUMNS)
             refusal = _refusal(weight, how, (), None)
             try:
@@ -200,6 +203,11 @@ def _options(settings: Settings | None, job: Job | None, options: dict[str, Any]
         replace(settings or Settings(), **{k: v for k, v in options.items() if k in of_settings}),
         replace(job or Job(), **{k: v for k, v in options.items() if k in of_job}),
     )
+
+
+def _wanted(settings: Settings) -> SurveyOptions:
+    """Give what the settings ask of the survey."""
+    return SurveyOptions(settings.gates, settings.include, settings.exclude, settings.roles)
 
 
 def _patterns(layer: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -309,7 +317,11 @@ class _pool:  # noqa: N801 - a context manager
 def _report(model: Model, found: Survey, layers: list[Layer], settings: Settings | None) -> Report:
     """Put the report together."""
     coverage, skipped = cover(found, layers)
-    diagnostics = [*found.diagnostics, *(_diagnostic(layer) for layer in layers if layer.status == "failed")]
+    diagnostics = [
+        *found.diagnostics,
+        *tied(layers),
+        *(_diagnostic(layer) for layer in layers if layer.status == "failed"),
+    ]
     if not model.source.unchanged():
         diagnostics.append(Diagnostic("file_changed", "error", "the file changed while it was read", None))
     return Report(

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from onnxspec.errors import UsageError
 
-__all__ = ["Compat", "ConvMode", "Effort", "KSMode", "Settings"]
+__all__ = ["ROLES", "Compat", "ConvMode", "Effort", "KSMode", "Settings"]
 
 Effort = Literal["fast", "standard", "full"]
 ConvMode = Literal["pooled", "slices", "unfold"]
 KSMode = Literal["grid", "two_sided", "seed2018"]
 Compat = Literal["weightwatcher"]
+
+ROLES = (
+    "dense",
+    "conv",
+    "conv_transpose",
+    "depthwise_conv",
+    "embedding",
+    "attention_qkv",
+    "recurrent_input",
+    "recurrent_hidden",
+    "fixed_basis",
+    "position_table",
+    "mask",
+    "selection",
+    "grid",
+)
+"""Roles that a layer may be given; the last five say that it is no weight."""
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "effort": get_args(Effort),
@@ -46,6 +64,15 @@ class Settings:
         Singular values by SVD instead of the eigenvalues of the Gram matrix.
     spectra : bool
         Keep all eigenvalues in the report.
+    gates : bool
+        One matrix for each gate of LSTM and GRU, rather than one a direction.
+    include : tuple of str
+        Globs on id, name, tensor or slot: layers all the same, even where their
+        values look like a fixed basis, a mask or a table.
+    exclude : tuple of str
+        Globs: left out with the reason ``excluded``; stronger than `include`.
+    roles : tuple of (str, str), or a mapping
+        Globs, and the role (one of `ROLES`) that their layers are to have.
     """
 
     effort: Effort = "standard"
@@ -55,8 +82,20 @@ class Settings:
     min_tail: int | None = None
     exact: bool = False
     spectra: bool = False
+    gates: bool = False
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    roles: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        pairs: Iterable[tuple[str, str]] = self.roles.items() if isinstance(self.roles, Mapping) else self.roles
+        object.__setattr__(self, "roles", tuple((glob, role) for glob, role in pairs))
+        for glob, role in self.roles:
+            if role not in ROLES:
+                raise UsageError(f"the role of {glob!r} is {role!r}; it must be one of {', '.join(ROLES)}.")
+        for name in ("include", "exclude"):
+            globs = getattr(self, name)
+            object.__setattr__(self, name, (globs,) if isinstance(globs, str) else tuple(globs))
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
@@ -68,7 +107,11 @@ class Settings:
 
     def canonical(self) -> dict[str, object]:
         """Give the settings as a plain dictionary in a fixed order."""
-        return asdict(self)
+        found = asdict(self)
+        for name in ("include", "exclude"):
+            found[name] = list(found[name])
+        found["roles"] = [list(pair) for pair in found["roles"]]
+        return found
 
     def digest(self) -> str:
         """Give the SHA-256 of the canonical form, in hexadecimal."""

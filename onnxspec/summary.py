@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean, median, quantiles
 from typing import TYPE_CHECKING
 
-from onnxspec.results import Coverage, Layer, Skip, Summary
+from onnxspec.results import Coverage, Diagnostic, Layer, Skip, Summary
 
 if TYPE_CHECKING:
     from onnxspec.graph import Survey
 
-__all__ = ["cover", "summarize"]
+__all__ = ["cover", "summarize", "tied"]
 
 
 def summarize(layers: Sequence[Layer]) -> Summary:
@@ -77,12 +77,15 @@ def cover(survey: Survey, layers: Sequence[Layer]) -> tuple[Coverage, tuple[Skip
     slots: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     skipped = list(survey.skipped)
+    listed: set[tuple[str, str]] = set()
     status = {id(weight): layer for weight, layer in zip(survey.weights, layers)}
     for weight, layer in zip(survey.weights, layers):
         slots[layer.status] += weight.slots
         if layer.status != "ok":
             reasons[layer.reason or "unknown"] += weight.slots
-            skipped.extend(_skips(layer))
+            # The parts of one tensor share its slots.
+            skipped.extend(skip for skip in _skips(layer) if (skip.slot, skip.reason) not in listed)
+            listed.update((slot, layer.reason or "unknown") for slot in layer.used_by)
     slots["skipped"] += len(survey.skipped)
     reasons.update(skip.reason for skip in survey.skipped)
     total = analysed = tensors = 0
@@ -112,6 +115,38 @@ def cover(survey: Survey, layers: Sequence[Layer]) -> tuple[Coverage, tuple[Skip
         ),
         tuple(skipped),
     )
+
+
+def tied(layers: Sequence[Layer]) -> list[Diagnostic]:
+    """Notice layers that hold the same matrix under other names, as it is or transposed.
+
+    Equal values are known by their hash, transposed copies by their spectrum: the
+    same shape, and the same norm, largest and smallest singular value and entropy
+    to 1e-9.
+    """
+    found: list[Diagnostic] = []
+    firsts: dict[tuple[object, ...], list[Layer]] = {}
+    for layer in layers:
+        if layer.status != "ok" or not layer.norm or layer.sv_max is None:
+            continue
+        key = (layer.N, layer.M, layer.num_matrices, f"{layer.norm:.6e}")
+        alike = firsts.setdefault(key, [])
+        for other in alike:
+            same = layer.value_hash == other.value_hash
+            if same or _same_spectrum(layer, other):
+                how = "the same values as" if same else "the same spectrum as"
+                tail = "" if same else ": a transposed or permuted copy"
+                found.append(Diagnostic("tied", "info", f"it has {how} {other.id}{tail}", layer.id))
+                break
+        else:
+            alike.append(layer)
+    return found
+
+
+def _same_spectrum(a: Layer, b: Layer) -> bool:
+    """Say whether two layers agree in what a transposed copy leaves as it is."""
+    pairs = [(getattr(a, name), getattr(b, name)) for name in ("norm", "sv_max", "entropy", "stable_rank")]
+    return all(x is not None and y is not None and abs(x - y) <= 1e-9 * max(abs(x), abs(y)) for x, y in pairs)
 
 
 def _skips(layer: Layer) -> Iterable[Skip]:

@@ -7,7 +7,7 @@ with the reason ``effort``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -62,7 +62,7 @@ class Verdicts:
 
     def put(self, name: str, value: Any, reason: str | None = None) -> None:
         """Enter one field in JSON-safe form, with the reason where there is none."""
-        self.values[name] = encode(value)
+        self.values[name] = encode(value) if is_dataclass(value) else value
         if value is None:
             self.reasons[name] = reason or "unknown"
 

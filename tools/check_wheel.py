@@ -26,7 +26,7 @@ def main() -> None:
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True)
         model = work / "lenet5.onnx"
         model.write_bytes((ROOT / "fixtures/models/lenet5.onnx").read_bytes())
-        command = [work / "env" / "bin" / "onnxspec", "analyze", "lenet5.onnx", "-f", "json"]
+        command = [str(work / "env" / "bin" / "onnxspec"), "analyze", "lenet5.onnx", "-f", "json"]
         done = subprocess.run(command, cwd=work, check=True, capture_output=True, text=True)
         report = json.loads(done.stdout)
         coverage = report["coverage"]

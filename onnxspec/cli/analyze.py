@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from onnxspec.settings import Settings
 
 __all__ = ["analyze", "reports_of"]
+
+
+INCLUDE = "Layers (id, name, tensor, slot) that are weights, whatever they look like; repeatable."
+EXCLUDE = "Layers to leave out; repeatable."
+ROLE = "Role of layers, such as 'stft*=fixed_basis'; repeatable."
+REQUIRE = (
+    "Exit 1 where less than this share of what is or may be a weight was analysed "
+    "(by slots or by parameters, whichever is lower)."
+)
 
 
 def analyze(
@@ -40,6 +50,13 @@ def analyze(
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Singular values by SVD.")] = False,
     spectra: Annotated[bool, typer.Option("--spectra", help="Put all eigenvalues into the JSON.")] = False,
+    gates: Annotated[bool, typer.Option("--gates", help="One matrix for each gate of LSTM and GRU.")] = False,
+    include: Annotated[list[str] | None, typer.Option("--include", metavar="GLOB", help=INCLUDE)] = None,
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", metavar="GLOB", help=EXCLUDE)] = None,
+    role: Annotated[list[str] | None, typer.Option("--role", metavar="GLOB=ROLE", help=ROLE)] = None,
+    require_coverage: Annotated[
+        float | None, typer.Option(help=REQUIRE, envvar="ONNXSPEC_REQUIRE_COVERAGE", min=0.0, max=1.0)
+    ] = None,
     compat: Annotated[
         str | None, typer.Option(help="weightwatcher: its columns and conventions, as CSV.", metavar="TOOL")
     ] = None,
@@ -52,6 +69,9 @@ def analyze(
     max_bytes: Annotated[
         str | None, typer.Option(help="Largest model file, such as 500M or 4G.", envvar="ONNXSPEC_MAX_BYTES")
     ] = None,
+    no_runtime_folding: Annotated[
+        bool, typer.Option("--no-runtime-folding", help="Do not evaluate constant sub-graphs by onnxruntime.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")] = False,
 ) -> None:
     """Say how well each layer of ONNX models was trained, from the weights alone."""
@@ -67,15 +87,34 @@ def analyze(
         min_tail=min_tail,
         exact=exact,
         spectra=spectra,
+        **selection(gates=gates, include=include, exclude=exclude, role=role),
     )
-    job = Job(jobs=jobs, timeout=timeout, limits=limits_of(max_bytes))
+    job = Job(jobs=jobs, timeout=timeout, limits=limits_of(max_bytes), runtime_folding=not no_runtime_folding)
     if compat is not None:
         raise typer.Exit(_weightwatcher(compat, models, format_name, output or [], job))
     wanted = targets(format_name, output or [])
-    reports, codes = reports_of(models, settings, job, layer or None, quiet=quiet)
+    reports, codes = reports_of(models, settings, job, layer or None, quiet=quiet, required=require_coverage)
     if reports:
         write(reports, wanted)
     raise typer.Exit(worst(codes))
+
+
+def selection(
+    *, gates: bool, include: list[str] | None, exclude: list[str] | None, role: list[str] | None
+) -> dict[str, Any]:
+    """Give the options that say which matrices are wanted, as fields of the settings."""
+    roles = []
+    for text in role or ():
+        glob, equals, name = text.rpartition("=")
+        if not equals or not glob:
+            raise UsageError(f"--role is {text!r}; it must be GLOB=ROLE.")
+        roles.append((glob, name))
+    return {
+        "gates": gates,
+        "include": tuple(include or ()),
+        "exclude": tuple(exclude or ()),
+        "roles": tuple(roles),
+    }
 
 
 def limits_of(max_bytes: str | None) -> Any:
@@ -99,7 +138,14 @@ def limits_of(max_bytes: str | None) -> Any:
 
 
 def reports_of(
-    models: list[str], settings: Settings | None, job: Job, layer: list[str] | None, *, quiet: bool
+    models: list[str],
+    settings: Settings | None,
+    job: Job,
+    layer: list[str] | None,
+    *,
+    quiet: bool,
+    required: float | None = None,
+    wanted: Mapping[str, Any] | None = None,
 ) -> tuple[list[Report], list[ExitCode]]:
     """Analyse (or, without settings, inspect) each model; a rejected one costs only itself."""
     from dataclasses import replace
@@ -116,7 +162,7 @@ def reports_of(
                 raise path
             source = opened(path, job.limits)
             if settings is None:
-                report = engine.inspect(source, job=job)
+                report = engine.inspect(source, job=job, **(wanted or {}))
             else:
                 with progress_bar(path, quiet=quiet) as progress:
                     report = engine.analyze(source, settings, layer=layer, job=replace(job, progress=progress))
@@ -126,9 +172,15 @@ def reports_of(
             continue
         reports.append(report)
         codes.append(of_report(report))
+        if required is not None and report.coverage.share < required:
+            codes.append(ExitCode.FAILED)
+            note(
+                f"onnxspec: {report.model.path}: coverage {100 * report.coverage.share:.2f} % "
+                f"is below the required {100 * required:g} %"
+            )
         if layer is not None and not any(x.reason != "not_selected" for x in report.layers):
             raise UsageError(f"{path}: no layer matches {', '.join(layer)}; `onnxspec inspect` lists the names.")
-        _explain(report, codes[-1])
+        _explain(report, of_report(report))
     return reports, codes
 
 

@@ -20,6 +20,7 @@ from onnxspec.laws import marchenko_pastur, tracy_widom
 
 __all__ = [
     "Entries",
+    "clip_tails",
     "correlation_score",
     "dispersion_scores",
     "distance_p",
@@ -30,6 +31,12 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+
+CLIP_WIDTH = 2.5
+"""Two standard deviations for normal entries: tails of any law become lighter than normal ones."""
+
+CLIP_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -78,29 +85,8 @@ class Entries:
 
 
 @jit
-def _first_pass(W: Array) -> tuple[float, float]:
-    """Give mean and standard deviation of the entries."""
-    n, m = W.shape
-    total = 0.0
-    for i in range(n):
-        part = 0.0
-        for j in range(m):
-            part += W[i, j]
-        total += part
-    mean = total / (n * m)
-    squares = 0.0
-    for i in range(n):
-        part = 0.0
-        for j in range(m):
-            d = W[i, j] - mean
-            part += d * d
-        squares += part
-    return mean, math.sqrt(squares / (n * m))
-
-
-@jit
-def _second_pass(W: Array, mean: float, unit: float) -> tuple[Array, Array, Array, Array, Array]:
-    """Sum the standardised entries, their squares and higher powers."""
+def _power_sums(W: Array, mean: float) -> tuple[Array, Array, Array, Array, Array]:
+    """Sum the centred entries and their squares over rows and columns, and higher powers over all."""
     n, m = W.shape
     row1, row2 = np.zeros(n), np.zeros(n)
     col1, col2 = np.zeros(m), np.zeros(m)
@@ -108,7 +94,7 @@ def _second_pass(W: Array, mean: float, unit: float) -> tuple[Array, Array, Arra
     for i in range(n):
         s1 = s2 = s3 = s4 = s6 = s8 = 0.0
         for j in range(m):
-            a = (W[i, j] - mean) * unit
+            a = W[i, j] - mean
             q = a * a
             f = q * q
             s1 += a
@@ -125,7 +111,50 @@ def _second_pass(W: Array, mean: float, unit: float) -> tuple[Array, Array, Arra
         powers[1] += s4
         powers[2] += s6
         powers[3] += s8
-    return row1, col1, row2, col2, powers / (n * m)
+    return row1, col1, row2, col2, powers
+
+
+@jit
+def _clipped_means(W: Array, centre: float, bound: float) -> tuple[float, float]:
+    """Give the mean of the entries clipped to a range, and that of their distance from its centre."""
+    n, m = W.shape
+    total = size = 0.0
+    for i in range(n):
+        part = width = 0.0
+        for j in range(m):
+            d = min(max(W[i, j] - centre, -bound), bound)
+            part += d
+            width += abs(d)
+        total += part
+        size += width
+    return centre + total / (n * m), size / (n * m)
+
+
+def clip_tails(W: Array, centre: float) -> Array:
+    """Clip the entries to `CLIP_WIDTH` mean absolute deviations of the clipped entries.
+
+    A function of each entry alone, which leaves exchangeable entries exchangeable; the
+    range depends on no order of the entries.
+
+    Parameters
+    ----------
+    W : ndarray of float64, shape (n, m), C-contiguous
+        Not all entries equal.
+    centre : float
+        Where to start, the mean of the entries.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, m)
+        Centred at about 0.
+    """
+    bound = math.inf
+    for _ in range(CLIP_STEPS):
+        centre, size = _clipped_means(W, centre, bound)
+        previous, bound = bound, CLIP_WIDTH * size
+        if bound >= 0.98 * previous:
+            break
+    return np.clip(W - centre, -bound, bound)
 
 
 def entry_sums(W: Array) -> Entries | None:
@@ -141,11 +170,15 @@ def entry_sums(W: Array) -> Entries | None:
     Entries or None
         ``None`` where all entries are equal.
     """
-    mean, scale = _first_pass(W)
-    if scale <= 1e-12 * abs(mean) or scale == 0.0:
+    mean = float(W.mean())
+    row1, col1, row2, col2, powers = _power_sums(W, mean)
+    variance = float(row2.sum()) / W.size
+    scale = math.sqrt(variance)
+    if scale <= 1e-12 * abs(mean):
         return None
-    row1, col1, row2, col2, powers = _second_pass(W, mean, 1.0 / scale)
-    return Entries((W.shape[0], W.shape[1]), mean, scale, row1, col1, row2, col2, powers)
+    shape = (W.shape[0], W.shape[1])
+    moments = powers / W.size / np.array([scale * variance, variance**2, variance**3, variance**4])
+    return Entries(shape, mean, scale, row1 / scale, col1 / scale, row2 / variance, col2 / variance, moments)
 
 
 def dispersion_scores(entries: Entries) -> dict[str, float | None]:

@@ -36,12 +36,6 @@ LEVEL = 0.01
 P_FLOOR = 1e-12
 """Smallest p-value given: farther out no law of the statistics is known well enough."""
 
-CLIP_SHARE = 0.1
-"""Share of the entries that is clipped where the entries have heavy tails.
-
-A function of each entry alone leaves exchangeable entries exchangeable.
-"""
-
 FLAT_SPREAD = 0.1
 """Isometric: the eigenvalues vary less than this times what those of noise do, ``1/sqrt(Q)``."""
 
@@ -154,7 +148,7 @@ def _verdict(W: Array, lam: Array | None, entries: ex.Entries, effort: str, seed
     isometric = spread < FLAT_SPREAD * math.sqrt(min(W.shape) / max(W.shape))
     clipped = kurtosis > HEAVY_KURTOSIS
     if clipped:
-        W = _clip(W)
+        W = ex.clip_tails(W, entries.mean)
         entries = ex.entry_sums(W) or entries
     sums = sum_parts(entries)
     if clipped and least_p(sums) < DECIDED:
@@ -178,16 +172,6 @@ def _verdict(W: Array, lam: Array | None, entries: ex.Entries, effort: str, seed
         col_norm_cv=col_cv,
         col_norm_cv_noise=col_noise,
     )
-
-
-def _clip(W: Array) -> Array:
-    """Clip the largest entries; where most entries are equal, keep only which ones differ."""
-    flat = W.ravel()
-    middle = float(np.partition(flat, flat.size // 2)[flat.size // 2])
-    sizes = np.abs(flat - middle)
-    rank = int((1.0 - CLIP_SHARE) * flat.size)
-    bound = float(np.partition(sizes, rank)[rank])
-    return np.clip(W - middle, -bound, bound) if bound > 0.0 else np.sign(W - middle)
 
 
 def benjamini_hochberg(p_values: Sequence[float | None]) -> tuple[float | None, ...]:

@@ -1,0 +1,1 @@
+"""Fits of eigenvalue spectra: power laws with their error bars, and the random bulk."""

@@ -27,7 +27,17 @@ if TYPE_CHECKING:
     from onnxspec.reading.wire import Skeleton, TensorRecord
     from onnxspec.results import ExternalFile
 
-__all__ = ["Attribute", "AttributeValue", "Function", "Graph", "Model", "Node", "SparseTensor", "message_class", "parse"]
+__all__ = [
+    "Attribute",
+    "AttributeValue",
+    "Function",
+    "Graph",
+    "Model",
+    "Node",
+    "SparseTensor",
+    "message_class",
+    "parse",
+]
 
 MAX_PIECES = 4096  # of one payload; writers make one
 

@@ -1,0 +1,1 @@
+"""Eigenvalues, norms, ranks and singular vectors of weight matrices."""

@@ -13,10 +13,12 @@ PACKAGE = Path(__file__).resolve().parents[2] / "onnxspec"
 CALLS: dict[str, int | None] = {
     "CrossCheck": 6,
     "Diagnostic": 0,
+    "Evidence": 0,
     "HillMedian": 4,
     "Part": 3,
     "Skip": 6,
     "TensorError": 0,
+    "_diagnostic": 0,
     "_no_fit": None,
     "_note": 0,
     "_undecodable": 1,
@@ -67,6 +69,8 @@ def _codes(node: ast.AST) -> list[str]:
 def _of_call(node: ast.Call) -> list[str]:
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
     found = [code for keyword in node.keywords if keyword.arg in KEYWORDS for code in constants(keyword.value)]
+    if name == "append" and "dropped" in ast.unparse(node.func):
+        found += [code for row in node.args if isinstance(row, ast.Tuple) for code in constants(row.elts[1])]
     if name in CALLS:
         place = CALLS[name]
         for position, argument in enumerate(node.args):

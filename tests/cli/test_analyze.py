@@ -36,10 +36,10 @@ def test_json_has_the_promised_names(run: Run, fixtures: Path) -> None:
     assert list(report)[:7] == ["schema_version", "tool", "settings", "model", "coverage", "layers", "summary"]
     layer = report["layers"][0]
     for name in (
-        "id name op_type role tensor used_by shape dtype content_hash value_hash quantization N M Q num_matrices num_evals "
-        "status reason alpha alpha_stderr alpha_ci xmin xmax D n_tail gof_p best_fit alternatives sv_max sv_min lambda_max "
-        "norm spectral_norm log_norm log_spectral_norm log_alpha_norm alpha_weighted alpha_hat stable_rank entropy rank "
-        "rank_loss mp spikes trained phase warnings plot"
+        "id name op_type role tensor used_by shape dtype content_hash value_hash quantization N M Q num_matrices "
+        "num_evals status reason alpha alpha_stderr alpha_ci xmin xmax D n_tail gof_p best_fit alternatives sv_max "
+        "sv_min lambda_max norm spectral_norm log_norm log_spectral_norm log_alpha_norm alpha_weighted alpha_hat "
+        "stable_rank entropy rank rank_loss mp spikes trained phase warnings plot"
     ).split():
         assert name in layer
     for name in (

@@ -106,3 +106,19 @@ def test_every_order_is_as_likely() -> None:
         counts[order] = counts.get(order, 0) + 1
     assert len(counts) == 6
     assert max(abs(count - 500) for count in counts.values()) < 5 * math.sqrt(500)
+
+
+@pytest.mark.parametrize("law", ["laplace", "t2", "cauchy"])
+def test_clipped_tails_are_light(law: str) -> None:
+    rng = np.random.default_rng(6)
+    W = {"laplace": rng.laplace, "t2": lambda size: rng.standard_t(2.0, size), "cauchy": rng.standard_cauchy}[law](
+        size=(200, 150)
+    )
+    W += 3.0
+    clipped = ex.clip_tails(W, float(W.mean()))
+    assert entries_of(clipped).excess_kurtosis < 0.0
+    assert 0.01 < float((np.abs(clipped) == np.abs(clipped).max()).mean()) < 0.25
+    inside = np.abs(clipped) < np.abs(clipped).max()
+    np.testing.assert_allclose(np.ptp((W - clipped)[inside]), 0.0, atol=1e-9)
+    again = ex.clip_tails(np.ascontiguousarray(W[::-1]), float(W.mean()))
+    np.testing.assert_allclose(again[::-1], clipped, rtol=1e-9, atol=1e-12)

@@ -155,41 +155,6 @@ def iterated_median(evals_desc: np.ndarray, N: int, edge_quantile: float, error:
         k = found
 
 
-# --- random-matrix laws -------------------------------------------------------------------------------------------
-
-
-def mp_cdf_by_quadrature(x: float, Q: float, nodes: int = 20001) -> float:
-    """Integrate the density of singular values, which is bounded, by Simpson's rule in the angle of nu."""
-    low, high = (1.0 - Q**-0.5), (1.0 + Q**-0.5)
-    # nu = middle - radius cos(u): the square roots at both edges become smooth.
-    middle, radius = 0.5 * (low + high), 0.5 * (high - low)
-    top = np.arccos(np.clip((middle - np.sqrt(x)) / radius, -1.0, 1.0))
-    u = np.linspace(0.0, top, nodes)
-    nu = middle - radius * np.cos(u)
-    root = np.sqrt(np.maximum((high**2 - nu**2) * (nu**2 - low**2), 0.0))
-    rho = np.where(nu > 0.0, Q * root / (np.pi * np.where(nu > 0.0, nu, 1.0)), Q * high / np.pi)
-    values = rho * radius * np.sin(u)
-    h = u[1] - u[0]
-    return float(h / 3.0 * (values[0] + values[-1] + 4.0 * values[1:-1:2].sum() + 2.0 * values[2:-1:2].sum()))
-
-
-def iterated_median(evals_desc: np.ndarray, N: int, edge_quantile: float, error: float) -> tuple[float, int]:
-    """Find sigma^2 and the spikes by the plain iterated median, no correction for the spikes' finite strength."""
-    from onnxspec.laws import marchenko_pastur
-
-    M, k = len(evals_desc), 0
-    while True:
-        m, n = M - k, N - k
-        sigma2 = float(np.median(evals_desc[k:])) * (N / n) / marchenko_pastur.median(n / m)
-        a, b = np.sqrt(n - 0.5), np.sqrt(m - 0.5)
-        mu, s = (a + b) ** 2 / n, (a + b) * (1 / a + 1 / b) ** (1 / 3) / n
-        edge = sigma2 * n / N * (mu + edge_quantile * np.hypot(s, mu * error))
-        found = int(np.sum(np.asarray(evals_desc) > edge))
-        if found <= k or found > M // 2:
-            return sigma2, k
-        k = found
-
-
 # --- codes ------------------------------------------------------------------------------------
 
 
@@ -276,7 +241,7 @@ def benjamini_hochberg(p: Sequence[float]) -> list[float]:
     """Adjusted p-value: the smallest level at which the step-up procedure rejects the hypothesis."""
     ordered = sorted(p)
     m = len(p)
-    return [min(1.0, min(ordered[k] * m / (k + 1) for k in range(m) if ordered[k] >= value)) for value in p]
+    return [min([1.0, *(ordered[k] * m / (k + 1) for k in range(m) if ordered[k] >= value)]) for value in p]
 
 
 def rank_sum_p(a: Sequence[float], b: Sequence[float]) -> float:
