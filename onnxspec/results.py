@@ -347,27 +347,6 @@ class Layers(Sequence[Layer]):
         return f"Layers({[layer.name for layer in self._layers]!r})"
 
 
-NO_WEIGHT_REASONS = frozenset(
-    {
-        "constant_of_shape",
-        "excluded",
-        "fixed_basis",
-        "grid",
-        "index_table",
-        "mask",
-        "not_a_weight",
-        "position_table",
-        "quantization_parameters",
-        "selection",
-        "small_constant",
-        "structural",
-        "unused",
-        "vector",
-    }
-)
-"""Reasons that say that something is no weight: it needs no analysis to be covered."""
-
-
 @dataclass(frozen=True)
 class Coverage:
     """How much of the file was looked at; ``slots = analyzed + skipped + failed``.
@@ -387,22 +366,6 @@ class Coverage:
     by_reason: Mapping[str, int]
     parameters_by_reason: Mapping[str, int]
     unsupported_ops: Mapping[str, int]
-
-    @property
-    def share(self) -> float:
-        """Share of what is or may be a weight that was analysed, by slots or by parameters, whichever is lower.
-
-        What was recognised as no weight (vectors, masks, fixed bases, tables of
-        indices, ...) counts on neither side; ``inspect``, which computes nothing,
-        counts what it could read. 1 where there is nothing that may be a weight.
-        """
-        shares = []
-        for total, reasons in ((self.slots, self.by_reason), (self.parameters_total, self.parameters_by_reason)):
-            others = {reason: count for reason, count in reasons.items() if reason not in NO_WEIGHT_REASONS}
-            missed = sum(count for reason, count in others.items() if reason != "not_computed")
-            weights = total - sum(reasons.values()) + sum(others.values())
-            shares.append(1 - missed / weights if weights else 1.0)
-        return min(shares)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,27 @@ from onnxspec.results import Coverage, Diagnostic, Layer, Skip, Summary
 if TYPE_CHECKING:
     from onnxspec.graph import Survey
 
-__all__ = ["cover", "summarize", "tied"]
+__all__ = ["NO_WEIGHT_REASONS", "cover", "coverage_share", "summarize", "tied"]
+
+NO_WEIGHT_REASONS = frozenset(
+    {
+        "constant_of_shape",
+        "excluded",
+        "fixed_basis",
+        "grid",
+        "index_table",
+        "mask",
+        "not_a_weight",
+        "position_table",
+        "quantization_parameters",
+        "selection",
+        "small_constant",
+        "structural",
+        "unused",
+        "vector",
+    }
+)
+"""Reasons that say that something is no weight: it needs no analysis to be covered."""
 
 
 def summarize(layers: Sequence[Layer]) -> Summary:
@@ -115,6 +135,25 @@ def cover(survey: Survey, layers: Sequence[Layer]) -> tuple[Coverage, tuple[Skip
         ),
         tuple(skipped),
     )
+
+
+def coverage_share(coverage: Coverage) -> float:
+    """Give the share of what is or may be a weight that was analysed, by slots or by parameters: the lower one.
+
+    What was recognised as no weight (vectors, masks, fixed bases, tables of
+    indices, ...) counts on neither side; ``inspect``, which computes nothing,
+    counts what it could read. 1 where there is nothing that may be a weight.
+    """
+    shares = []
+    for total, reasons in (
+        (coverage.slots, coverage.by_reason),
+        (coverage.parameters_total, coverage.parameters_by_reason),
+    ):
+        others = {reason: count for reason, count in reasons.items() if reason not in NO_WEIGHT_REASONS}
+        missed = sum(count for reason, count in others.items() if reason != "not_computed")
+        weights = total - sum(reasons.values()) + sum(others.values())
+        shares.append(1 - missed / weights if weights else 1.0)
+    return min(shares)
 
 
 def tied(layers: Sequence[Layer]) -> list[Diagnostic]:

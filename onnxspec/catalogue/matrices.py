@@ -284,13 +284,6 @@ ENTRIES = (
         how_to_read="From 0.05 on, with a clear step down to them, it is a collapse.",
     ),
     _phase(
-        name="phase_evidence.features.zero_step",
-        title="step down to the zeros",
-        what="How many decades lie between the smallest of the other eigenvalues and those that count as zero.",
-        formula="log10(smallest above the tolerance / largest below it), at most 99",
-        how_to_read="Near 0 the spectrum only runs on below the precision of the weights; nothing has collapsed.",
-    ),
-    _phase(
         name="phase_evidence.features.stretch",
         title="stretch of the lower half",
         what="By how many decades the lower half of the spectrum is wider than noise.",

@@ -205,6 +205,50 @@ ENTRIES = (
     ),
     _graph(name="failed", title="failed", what="The layer failed and its reason is not known. Please report it."),
     _note(
+        name="undefined_input",
+        title="value that nothing defines",
+        what="A node reads a value that no node, input or initializer gives.",
+        how_to_read="No runtime can execute such a graph.",
+    ),
+    _note(
+        name="tied",
+        title="same values as another layer",
+        what="Two layers hold the same values, or the same spectrum as a transposed or permuted copy has.",
+        how_to_read="Shared embeddings are the usual case. Nothing is wrong.",
+    ),
+    _note(
+        name="unsorted_nodes",
+        title="nodes out of order",
+        what="Nodes stand before those whose results they read. ONNX wants them sorted; nothing is lost here.",
+    ),
+    _note(
+        name="no_opset_import",
+        title="no operator sets named",
+        what="The file does not say which versions of the operators it uses.",
+    ),
+    _note(
+        name="future_opset",
+        title="operator set of the future",
+        what="The file uses a newer operator set than this onnxspec knows; operators may mean something else there.",
+    ),
+    _note(
+        name="future_ir_version",
+        title="format of the future",
+        what="The file has a newer IR version than this onnxspec knows.",
+    ),
+    _note(
+        name="foreign_domain",
+        title="operators of another domain",
+        what="The graph uses operators that neither ONNX nor a known runtime defines.",
+        how_to_read="Their weights, if any, are counted as unsupported_op.",
+    ),
+    _note(
+        name="pattern_unused",
+        title="pattern without a layer",
+        what="A pattern of --include, --exclude or --role fits no layer.",
+        how_to_read="`onnxspec inspect` lists the names.",
+    ),
+    _note(
         name="unknown_fields",
         title="fields that ONNX does not define",
         what="The file has protobuf fields of a newer or another format; they were not read.",

@@ -132,6 +132,16 @@ ENTRIES = (
     ),
     _choice(name="not_selected", title="left out by --layer", what="The layer does not match the globs of --layer."),
     _choice(
+        name="excluded",
+        title="left out by --exclude",
+        what="A pattern of --exclude fits the layer; it is stronger than --include.",
+    ),
+    _choice(
+        name="too_large",
+        title="too large for the vectors",
+        what="Singular vectors of a matrix of this size would take too long.",
+    ),
+    _choice(
         name="time_limit",
         title="no time left",
         what="The layer would have passed the timeout by the estimate made before it starts.",
@@ -184,6 +194,37 @@ ENTRIES = (
         name="structural",
         title="shape, axis or index",
         what="The tensor tells a Reshape, Slice, Gather or the like what to do.",
+    ),
+    _slot(
+        name="semi_dynamic",
+        title="size known only at run time",
+        what="The operator stretches or cuts the constant by sizes that only a run knows.",
+    ),
+    _slot(
+        name="mask",
+        title="mask",
+        what="Two values only, as in attention masks, or zeros and ones on two sides of a diagonal.",
+    ),
+    _slot(
+        name="grid",
+        title="grid or range",
+        what="Evenly spaced numbers, such as the anchor points of a detector.",
+    ),
+    _slot(
+        name="selection",
+        title="identity or permutation",
+        what="Each row holds one entry: the matrix picks or reorders values and was not trained.",
+    ),
+    _slot(
+        name="fixed_basis",
+        title="fixed transform",
+        what="Rows are sinusoids or filter banks, as in spectrogram layers. Nobody trained them.",
+        how_to_read="--include analyses the layer all the same, if it was trained from there.",
+    ),
+    _slot(
+        name="position_table",
+        title="sinusoidal positions",
+        what="Rows are sinusoids of geometrically spaced frequencies, the fixed position table of transformers.",
     ),
     _slot(name="unused", title="used by nothing", what="No node of the graph reads the tensor."),
     _part(

@@ -82,6 +82,26 @@ ENTRIES = (
         what="Instead of the eigenvalues of the Gram matrix, which are as good for float32 weights and faster.",
     ),
     _setting(name="spectra", title="keep all eigenvalues", what="Puts every eigenvalue into the JSON report."),
+    _setting(
+        name="gates",
+        title="gates of recurrent layers one by one",
+        what="One matrix for each gate of an LSTM or GRU, rather than one for each direction.",
+    ),
+    _setting(
+        name="include",
+        title="layers to analyse all the same",
+        what="Globs on id, name, tensor or slot: kept even where the values look like a mask, table or fixed basis.",
+    ),
+    _setting(
+        name="exclude",
+        title="layers to leave out",
+        what="Globs; the layers are skipped with the reason excluded.",
+    ),
+    _setting(
+        name="roles",
+        title="roles set by hand",
+        what="Globs with the role that their layers are to have, where the graph does not show it.",
+    ),
     _term(name="tensor", title="tensor", what="One stored constant of the file."),
     _term(
         name="slot",

@@ -153,6 +153,7 @@ def reports_of(
     from onnxspec import engine
     from onnxspec.cli.inputs import expand, opened
     from onnxspec.cli.output import note, progress_bar
+    from onnxspec.summary import coverage_share
 
     reports: list[Report] = []
     codes: list[ExitCode] = []
@@ -172,10 +173,11 @@ def reports_of(
             continue
         reports.append(report)
         codes.append(of_report(report))
-        if required is not None and report.coverage.share < required:
+        share = coverage_share(report.coverage)
+        if required is not None and share < required:
             codes.append(ExitCode.FAILED)
             note(
-                f"onnxspec: {report.model.path}: coverage {100 * report.coverage.share:.2f} % "
+                f"onnxspec: {report.model.path}: coverage {100 * share:.2f} % "
                 f"is below the required {100 * required:g} %"
             )
         if layer is not None and not any(x.reason != "not_selected" for x in report.layers):

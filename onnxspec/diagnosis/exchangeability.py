@@ -152,7 +152,7 @@ def clip_tails(W: Array, centre: float) -> Array:
     for _ in range(CLIP_STEPS):
         centre, size = _clipped_means(W, centre, bound)
         previous, bound = bound, CLIP_WIDTH * size
-        if bound >= 0.98 * previous:
+        if bound >= 0.9 * previous:
             break
     return np.clip(W - centre, -bound, bound)
 

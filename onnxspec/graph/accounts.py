@@ -58,6 +58,10 @@ class Accounts:
         for tensor, structural in _parts(constant):
             self._improve(self._entry(tensor), structural or reason)
 
+    def add(self, tensor: StoredTensor, reason: str) -> None:
+        """Enter a tensor that is no weight, such as the numbers of an attribute."""
+        self._improve(self._entry(tensor), reason)
+
     def holds_weight(self, constant: Constant) -> bool:
         """Say whether any tensor below a constant is part of a weight."""
         return any(self._entry(tensor).weights for tensor in constant.leaves())

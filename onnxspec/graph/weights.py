@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxspec.errors import TensorError
-from onnxspec.graph import layouts, quantization
+from onnxspec.graph import classical, layouts, quantization
 from onnxspec.graph.accounts import Accounts
 from onnxspec.graph.constants import Constant, Constants, Watch, made_of_fills
 from onnxspec.graph.depth import depths
@@ -254,6 +254,8 @@ class _Surveyor:
 
     def run(self) -> Survey:
         for scope, index, node in self._view.nodes():
+            if node.domain == classical.DOMAIN:
+                self._attributes(scope, index, node)
             if node.outputs and not self._is_folded(scope, node) and self._view.function_of(node) is None:
                 self._node(scope, index, node)
         for node, slot, constant in self._carried:
@@ -280,6 +282,18 @@ class _Surveyor:
             if (owner.merged_into or owner) is weight and weight.constant.size >= MIN_ELEMENTS:
                 name, dtype, size = weight.tensor, weight.dtype, weight.constant.size
                 self._skipped.append(Skip(slot, weight.op_type, name, weight.shape, dtype, size, reason, detail))
+
+    def _attributes(self, scope: Scope, index: int, node: Node) -> None:
+        """Enter the parameters that a node keeps in its attributes."""
+        path = self._path(scope, index, node)
+        for tensor, reason, detail in classical.parameters_of(node, path):
+            enough = tensor.size >= MIN_ELEMENTS
+            self._accounts.add(tensor, reason if enough or reason == "vector" else "small_constant")
+            if enough and reason != "vector":
+                shape, dtype = tuple(tensor.shape), tensor.dtype
+                slot = f"{path}:{tensor.name.rpartition('.')[2]}"
+                name = display(tensor.name)
+                self._skipped.append(Skip(slot, operator(node), name, shape, dtype, tensor.size, reason, detail))
 
     def _is_folded(self, scope: Scope, node: Node) -> bool:
         """Say whether a node is itself part of a constant sub-graph."""

@@ -22,6 +22,7 @@ CALLS: dict[str, int | None] = {
     "_no_fit": None,
     "_note": 0,
     "_undecodable": 1,
+    "_without": 1,
     "nothing": 1,
     "null": 0,
     "put": 2,

@@ -16,13 +16,17 @@ import pytest
 import onnxspec
 from onnxspec.catalogue import KINDS, Entry, entries, find, suggest
 from onnxspec.diagnosis import phases, trained
+from onnxspec.diagnosis.health import METRIC_KINDS, Erg, Health
+from onnxspec.diagnosis.traps import Traps
 from onnxspec.fits.bulk import BulkFit, fit_bulk
 from onnxspec.fits.power_law import fit_power_law
 from onnxspec.fits.verdict import PowerLawVerdict
+from onnxspec.graph.bases import REASONS
 from onnxspec.results import Coverage, Layer, Quantization, Summary
-from onnxspec.settings import Settings
+from onnxspec.settings import ROLES, Settings
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.metrics import metrics
+from onnxspec.spectra.vectors import Localisation
 from tests.catalogue import codes
 
 METRICS = {entry.name: entry for entry in entries("metric")}
@@ -67,13 +71,15 @@ def has_entry(prefix: str, name: str) -> bool:
         (phases.Features, "phase_evidence.features."),
         (PowerLawVerdict, "power_law."),
         (Quantization, "quantization."),
+        (Health, "health."),
+        (Erg, "erg."),
+        (Traps, "traps."),
+        (Localisation, "localisation."),
     ],
 )
 def test_every_number_has_an_entry(cls: type, prefix: str) -> None:
     missing = [
-        name
-        for name in numbers_of(cls)
-        if not has_entry(prefix, name) and name not in {"evals", "shape", "alpha_hill_random"}
+        name for name in numbers_of(cls) if not has_entry(prefix, name) and name not in {"evals", "shape", "interval"}
     ]
     assert not missing, f"onnxspec/catalogue lacks {', '.join(prefix + name for name in missing)}"
 
@@ -95,6 +101,9 @@ def test_no_metric_is_unknown_to_the_code() -> None:
         "phase_evidence.features.": {f.name for f in fields(phases.Features)},
         "power_law.": {f.name for f in fields(PowerLawVerdict)},
         "quantization.": {f.name for f in fields(Quantization)},
+        "erg.": {f.name for f in fields(Erg)},
+        "traps.": {f.name for f in fields(Traps)},
+        "localisation.": {f.name for f in fields(Localisation)},
     }
     for name in METRICS:
         prefix = name[: len(name) - len(name.rpartition(".")[2])]
@@ -103,7 +112,7 @@ def test_no_metric_is_unknown_to_the_code() -> None:
 
 def test_every_reason_has_an_entry_and_none_is_made_up() -> None:
     known = {entry.name for entry in entries("reason")}
-    used = codes.reason_codes()
+    used = codes.reason_codes() | set(REASONS)
     assert {"too_small", "external_data_missing", "unsupported_op", "cyclic_graph", "unused"} <= used
     assert not used - known, f"onnxspec/catalogue lacks the reasons {sorted(used - known)}"
     assert not known - used, f"no code gives the reasons {sorted(known - used)}"
@@ -120,6 +129,7 @@ def test_roles_are_those_of_the_code() -> None:
     known = {entry.name for entry in entries("role")}
     used = codes.roles()
     assert {"conv", "depthwise_conv", "embedding", "recurrent_hidden"} <= used
+    assert known == set(ROLES) - set(REASONS)
     assert not used - known, f"onnxspec/catalogue lacks the roles {sorted(used - known)}"
     assert not known - used, f"no code gives the roles {sorted(known - used)}"
 
@@ -129,6 +139,12 @@ def test_law_verdicts_are_those_of_the_code() -> None:
     for entry in entries("verdict"):
         if entry.group == "power_law.verdict":
             assert f'"{entry.name}"' in source.read_text(encoding="utf-8")
+
+
+def test_natures_are_those_of_the_health_flags() -> None:
+    for name, nature in METRIC_KINDS.items():
+        (entry,) = find(name, "metric")
+        assert entry.scale_or_shape == nature, name
 
 
 def test_names_are_unique_within_a_kind() -> None:

@@ -1,0 +1,121 @@
+"""What all figures share: the canvas, the colours, text from untrusted names, and files with fixed bytes."""
+
+from __future__ import annotations
+
+import io
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxspec.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["FORMATS", "PALETTE", "figure_of", "image", "legend", "plain", "save", "short"]
+
+FORMATS = ("png", "svg", "pdf")
+
+# Okabe and Ito's colours, which colour-blind readers tell apart
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+
+DPI = 150
+
+_WITHOUT_CLOCK: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def figure_of(width: float, height: float) -> Figure:
+    """Give an empty figure of a size in inches, unknown to pyplot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def image(figure: Figure, kind: str = "png") -> bytes:
+    """Give a figure as a file's bytes, without date or version: equal figures give equal bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What to write.
+    kind : {"png", "svg", "pdf"}
+        Format.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    UsageError
+        The format is unknown.
+
+    Notes
+    -----
+    matplotlib's settings for SVG are changed while this runs and restored, so two
+    threads should not write figures at the same time.
+    """
+    import matplotlib
+
+    if kind not in FORMATS:
+        raise UsageError(f"the format is {kind[:20]!r}; it must be one of {', '.join(FORMATS)}.")
+    out = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "onnxspec", "svg.fonttype": "path"}):
+        figure.savefig(out, format=kind, dpi=DPI, metadata=_WITHOUT_CLOCK[kind])
+    return out.getvalue()
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure to a file, in the format of its ending (`image`).
+
+    Raises
+    ------
+    UsageError
+        The ending is no known format, or the file cannot be written.
+    """
+    target = Path(path)
+    data = image(figure, target.suffix.lower().removeprefix("."))
+    try:
+        target.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"{target}: cannot be written: {error.strerror or error}.") from None
+
+
+def legend(axes: Axes, **options: Any) -> None:
+    """Add a small legend where something has a label."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize="x-small", framealpha=0.85, **options)
+
+
+def plain(text: str, width: int = 60) -> str:
+    """Give a name that can be drawn: one line, shortened in its middle, no markup, no glyph that the font lacks."""
+    shown = "".join(c if c.isprintable() and _has_glyph(c) else "?" for c in text)
+    if len(shown) > width:
+        shown = f"{shown[: width // 2 - 1]}…{shown[-(width - width // 2) :]}"
+    return shown.replace("$", r"\$")
+
+
+def short(value: float | None, digits: int = 3) -> str:
+    """Give a number in a few digits."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
+
+
+@lru_cache(maxsize=1)
+def _font() -> Any:
+    """Give the font that text is drawn with."""
+    from matplotlib import font_manager
+
+    return font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
+
+
+def _has_glyph(character: str) -> bool:
+    return bool(_font().get_char_index(ord(character)))

@@ -1,0 +1,104 @@
+"""What a rule may look at: the report, the policy, and safe access to both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from onnxspec.findings import Hit
+from onnxspec.policy.model import Policy
+from onnxspec.results import Layer, Report
+
+__all__ = ["Context", "about", "number", "text"]
+
+NOT_LOOKED_AT = frozenset({"effort", "not_computed", "bootstrap_failed", "not_installed", "unknown"})
+"""Reasons of a null that say nothing of the layer itself."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One report under one policy."""
+
+    report: Report
+    policy: Policy
+
+    def threshold(self, name: str, layer: Layer | None = None) -> float:
+        """Give a threshold: the policy's, then by role, then by glob; the last match counts."""
+        chosen: float = self.policy.thresholds[name]
+        if layer is None:
+            return chosen
+        chosen = self.policy.role_thresholds.get(layer.role, {}).get(name, chosen)
+        for pattern, values in self.policy.layer_thresholds.items():
+            if name in values and matches(layer, pattern):
+                chosen = values[name]
+        return chosen
+
+    def analysed(self, *, averaged: bool = False) -> Iterator[Layer]:
+        """Give the layers that have numbers; on request only those that enter means."""
+        for layer in self.report.layers:
+            if layer.status == "ok" and (layer.averaged or not averaged):
+                yield layer
+
+    def undecided(self, field: str, layers: Sequence[Layer], needs: str) -> Iterator[Hit]:
+        """Say for how many layers a field is null for a reason that says nothing of the layer."""
+        reasons: dict[str, int] = {}
+        for layer in layers:
+            reason = reason_of(layer, field)
+            if getattr(layer, field) is None and reason in NOT_LOOKED_AT:
+                reasons[reason] = reasons.get(reason, 0) + 1
+        if reasons:
+            count = sum(reasons.values())
+            why = ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items()))
+            yield Hit(
+                "model",
+                f"could not be decided for {count} of {len(layers)} layers: {field} is null ({why}); {needs}",
+                key=field,
+                inconclusive=True,
+            )
+
+
+def reason_of(layer: Layer, field: str) -> str:
+    """Give why a field is null; what nobody noted is unknown."""
+    return layer.reasons.get(field) or layer.reason or "unknown"
+
+
+def matches(layer: Layer, pattern: str) -> bool:
+    """Say whether a glob fits the id, name or tensor of a layer."""
+    return any(name == pattern or fnmatchcase(name, pattern) for name in (layer.id, layer.name, layer.tensor))
+
+
+def about(layer: Layer, message: str, badness: float | None = None, *, inconclusive: bool = False) -> Hit:
+    """Make a hit on one layer."""
+    return Hit(
+        subject=layer.name,
+        message=message,
+        layer=layer.id,
+        content_hash=layer.content_hash,
+        value_hash=layer.value_hash,
+        badness=badness,
+        inconclusive=inconclusive,
+    )
+
+
+def number(table: Mapping[str, Any] | None, key: str) -> float | None:
+    """Read a finite number from a nested table, which in a saved report may hold anything."""
+    value = None if table is None else table.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        result = float(value)
+    except OverflowError:
+        return None
+    return result if math.isfinite(result) else None
+
+
+def text(table: Mapping[str, Any] | None, key: str) -> str | None:
+    """Read a text from a nested table."""
+    value = None if table is None else table.get(key)
+    return value if isinstance(value, str) else None
+
+
+Look = Callable[[Context], Iterator[Hit]]
