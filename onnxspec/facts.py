@@ -28,6 +28,7 @@ def blank_layer(weight: WeightMatrix) -> Layer:
         quantization=weight.quantization,
         parameters=weight.parameters,
         chain=weight.constant.chain(),
+        copies=tuple(weight.copies),
         place=weight.place,
         depth=weight.depth,
         batch_norm=weight.batch_norm,

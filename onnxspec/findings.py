@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from onnxspec.results import Report, Severity
 
-if TYPE_CHECKING:
-    from onnxspec.policy.context import Context
-
-__all__ = ["SEVERITIES", "Finding", "Hit", "Judgement", "Rule", "RuleFacts", "Severity", "State", "Verdict"]
+__all__ = ["SEVERITIES", "Finding", "Group", "Judgement", "RuleFacts", "State", "Verdict"]
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
 """From the least to the most severe."""
@@ -19,38 +15,6 @@ SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
 State = Literal["new", "worse", "known", "waived", "inconclusive"]
 Verdict = Literal["passed", "failed", "inconclusive", "rejected"]
 Group = Literal["file", "numbers", "training", "quantization", "coverage", "policy"]
-
-
-@dataclass(frozen=True)
-class Hit:
-    """What a rule says before the policy is asked what follows from it.
-
-    Attributes
-    ----------
-    subject : str
-        Name of the layer, file, domain or operator that it is about.
-    message : str
-        One sentence with the number that led to it.
-    layer : str or None
-        Id of the layer, where it is about one.
-    content_hash, value_hash : str or None
-        Of that layer.
-    key : str
-        What tells two hits of one rule apart where there is no layer.
-    badness : float or None
-        A number that grows with the fault.
-    inconclusive : bool
-        The rule could not look at what it needs.
-    """
-
-    subject: str
-    message: str
-    layer: str | None = None
-    content_hash: str | None = None
-    value_hash: str | None = None
-    key: str = ""
-    badness: float | None = None
-    inconclusive: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,13 +45,6 @@ class RuleFacts:
     rationale: str
     remedy: str
     thresholds: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Rule(RuleFacts):
-    """A rule and the pure function that looks for it."""
-
-    look: Callable[[Context], Iterator[Hit]] = field(kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -245,6 +245,7 @@ class Layer:
     value_hash: str | None = None
     quantization: Quantization | None = None
     chain: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
     place: str = "main"
     depth: int | None = None
     batch_norm: bool | None = None
@@ -254,6 +255,7 @@ class Layer:
     Q: float | None = None
     num_matrices: int | None = None
     num_evals: int | None = None
+    denormals: int | None = None
     status: Status = "ok"
     reason: str | None = None
     alpha: float | None = None

@@ -22,6 +22,9 @@ from onnxspec.spectra.eigen import spectrum
 
 __all__ = [
     "ENTRIES",
+    "MUS",
+    "QS",
+    "SIGMAS",
     "AlphaOfMu",
     "Entries",
     "HeavyTailedSpectrum",
@@ -39,6 +42,7 @@ Array = NDArray[np.float64]
 Entries = Literal["lomax", "sym", "pareto"]
 ENTRIES: tuple[Entries, ...] = get_args(Entries)
 
+QS, SIGMAS, MUS = (1.0, 2.0, 3.0, 5.0), (0.7, 1.0, 1.3), (1.0, 3.0, 5.0)
 CURVE_POINTS = 200
 FEWEST_IN_TAIL = 2  # the published fits had no floor
 
@@ -152,8 +156,8 @@ def draw_entries(rng: np.random.Generator, entries: Entries, mu: float, size: tu
 
 
 def mp_curves(
-    Qs: Sequence[float] = (1.0, 2.0, 3.0, 5.0),
-    sigmas: Sequence[float] = (0.7, 1.0, 1.3),
+    Qs: Sequence[float] = QS,
+    sigmas: Sequence[float] = SIGMAS,
     *,
     fixed_Q: float = 3.0,
     M: int = 500,
@@ -214,7 +218,7 @@ def mp_curves(
 
 
 def heavy_tailed_spectra(
-    mus: Sequence[float] = (1.0, 3.0, 5.0),
+    mus: Sequence[float] = MUS,
     *,
     N: int = 3000,
     M: int = 1000,
@@ -297,9 +301,7 @@ def alpha_of_mu(
         for draw in range(draws):
             evals = _evals(np.random.default_rng([seed, k, draw]), entries, mu, N, M)
             fit = fit_power_law(evals, ks=ks, min_tail=FEWEST_IN_TAIL)
-            found.append(
-                AlphaOfMu(mu, draw, entries, N, M, fit.alpha, fit.alpha_stderr, fit.xmin, fit.D, fit.n_tail)
-            )
+            found.append(AlphaOfMu(mu, draw, entries, N, M, fit.alpha, fit.alpha_stderr, fit.xmin, fit.D, fit.n_tail))
     return found
 
 

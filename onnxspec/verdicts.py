@@ -149,11 +149,12 @@ def of_matrix(
     out = Verdicts()
     own = known or spectrum(matrix, dtype=dtype, noise_floor=noise_floor, exact=settings.exact)
     zeros = own.M - own.rank
-    bulk = fit_bulk(own.evals, own.N, own.M, zeros=zeros, kurtosis=excess_kurtosis(matrix))
-    out.put("mp", bulk)
-    out.put("spikes", bulk.spikes, bulk.reason)
     effort: Literal["standard", "full"] = "full" if settings.effort == "full" else "standard"
     trained = trained_verdict(matrix, own.evals, effort=effort, seed=seed)
+    kurtosis = excess_kurtosis(matrix) if trained.excess_kurtosis is None else trained.excess_kurtosis
+    bulk = fit_bulk(own.evals, own.N, own.M, zeros=zeros, kurtosis=kurtosis)
+    out.put("mp", bulk)
+    out.put("spikes", bulk.spikes, bulk.reason)
     out.put("trained", trained)
     if settings.effort == "full":
         out.merge(_of_vectors(matrix, own, bulk, seed))

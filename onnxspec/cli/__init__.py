@@ -14,8 +14,10 @@ from onnxspec.cli.analyze import analyze
 from onnxspec.cli.exit_codes import ExitCode, of_error
 from onnxspec.cli.explain import explain
 from onnxspec.cli.inspect import inspect
+from onnxspec.cli.plot import plot
 from onnxspec.cli.render import render
 from onnxspec.cli.schema import schema
+from onnxspec.cli.theory import theory
 from onnxspec.errors import OnnxspecError
 
 __all__ = ["app", "main"]
@@ -34,6 +36,8 @@ app.command()(inspect)
 app.command()(render)
 app.command()(explain)
 app.command()(schema)
+app.command()(plot)
+app.add_typer(theory, name="theory")
 
 
 def _version(value: bool) -> None:

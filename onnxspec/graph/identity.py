@@ -30,8 +30,13 @@ def merge_equal(weights: list[WeightMatrix]) -> list[WeightMatrix]:
                     first.slots += weight.slots
                     first.small_slots += weight.small_slots
                     weight.merged_into = first
+                    first.copies += [name for name in (weight.tensor, *weight.copies) if name not in _names(first)]
                     dropped.add(id(weight))
     return [weight for weight in weights if id(weight) not in dropped]
+
+
+def _names(weight: WeightMatrix) -> tuple[str, ...]:
+    return weight.tensor, *weight.copies
 
 
 def _groups(weights: Iterable[WeightMatrix], key: Callable[[WeightMatrix], object]) -> Iterator[list[WeightMatrix]]:

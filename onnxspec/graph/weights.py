@@ -58,6 +58,8 @@ class WeightMatrix:
         Why it cannot be read, as far as known without reading.
     merged_into : WeightMatrix or None
         The weight with the same bytes that stands for this one too.
+    copies : list of str
+        Names of the other stored tensors with the same bytes.
     """
 
     constant: Constant
@@ -74,6 +76,7 @@ class WeightMatrix:
     batch_norm: bool | None = None
     problem: TensorError | None = None
     merged_into: WeightMatrix | None = None
+    copies: list[str] = field(default_factory=list)
     id: str = ""
     name: str = ""
 

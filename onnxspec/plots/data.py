@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["Bulk", "Minimum", "Shape", "Tail", "bulk_of", "curve_of", "minima_of", "shape_of", "tail_of"]
+__all__ = ["Bulk", "Minimum", "Shape", "Tail", "bulk_of", "curve_of", "minima_of", "number", "shape_of", "tail_of"]
 
 LOG_LIMIT = 290.0
+LARGEST_ALPHA, LARGEST_COUNT = 1e6, 1e15
 LINEAR_BINS, LOG_BINS = 80, 80
 
 
@@ -102,7 +103,7 @@ def shape_of(layer: Layer) -> Shape | None:
     if plot is None or low is None or high is None or not -LOG_LIMIT < low <= high < LOG_LIMIT:
         return None
     counts = np.array([number(c) or 0.0 for c in plot.esd_counts])
-    top = np.array([x for v in plot.top_evals if (x := number(v)) is not None and x > 0.0])
+    top = np.array([x for v in plot.top_evals if (x := number(v)) is not None and _on_axis(x)])
     if not counts.size or bool((counts < 0.0).any()) or counts.sum() <= 0.0 or not top.size:
         return None
     edges = 10.0 ** np.linspace(low, high if high > low else low + 1.0, counts.size + 1)
@@ -128,7 +129,9 @@ def _from_evals(layer: Layer) -> Shape | None:
 def tail_of(layer: Layer) -> Tail | None:
     """Give the power law of a layer, or ``None`` without one."""
     alpha, xmin, count = number(layer.alpha), number(layer.xmin), number(layer.n_tail)
-    if alpha is None or xmin is None or count is None or alpha <= 1.0 or xmin <= 0.0 or count < 1.0:
+    if alpha is None or xmin is None or count is None:
+        return None
+    if not (1.0 < alpha < LARGEST_ALPHA and _on_axis(xmin) and 1.0 <= count < LARGEST_COUNT):
         return None
     ends = [number(v) for v in layer.alpha_ci or ()]
     interval = (ends[0], ends[1]) if len(ends) == 2 and ends[0] is not None and ends[1] is not None else None
@@ -143,7 +146,7 @@ def minima_of(layer: Layer) -> list[Minimum]:
         if not isinstance(entry, Mapping):
             continue
         alpha, xmin, distance = (number(entry.get(name)) for name in ("alpha", "xmin", "D"))
-        if alpha is None or xmin is None or distance is None or xmin <= 0.0 or xmin == layer.xmin:
+        if alpha is None or xmin is None or distance is None or not _on_axis(xmin) or xmin == layer.xmin:
             continue
         found.append(Minimum(alpha, xmin, distance, bool(entry.get("below_min_tail"))))
     return found
@@ -158,7 +161,7 @@ def curve_of(layer: Layer) -> tuple[Array, Array, Array] | None:
         (x, d, a)
         for triple in zip(plot.ks_xmin, plot.ks_D, plot.ks_alpha)
         for x, d, a in [[number(v) for v in triple]]
-        if x is not None and d is not None and a is not None and x > 0.0
+        if x is not None and d is not None and a is not None and _on_axis(x)
     ]
     if not points:
         return None
@@ -184,7 +187,7 @@ def bulk_of(layer: Layer) -> Bulk | None:
     if N is None or M is None or sigma is None or edge is None or spikes is None or zeros is None:
         return None
     n, m, positive = N - spikes, M - zeros - spikes, M - zeros
-    if not (0.0 <= spikes and 1.0 <= m <= n and sigma > 0.0 and edge > 0.0):
+    if not (spikes >= 0.0 and 1.0 <= m <= n and sigma > 0.0 and edge > 0.0):
         return None
     return Bulk(n / m, sigma * math.sqrt(n / N), m / positive, edge, int(spikes))
 
@@ -197,3 +200,8 @@ def number(value: Any) -> float | None:
         return float(value) if math.isfinite(value) else None
     except OverflowError:
         return None
+
+
+def _on_axis(x: float) -> bool:
+    """Say whether a value can stand on a logarithmic axis."""
+    return math.log10(x) < LOG_LIMIT if x >= 1.0 else x > 0.0 and math.log10(x) > -LOG_LIMIT

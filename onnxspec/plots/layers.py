@@ -135,8 +135,8 @@ def layer_sheet(layer: Layer) -> Figure:
     shape = _spectrum(layer)
     figure = figure_of(11.0, 7.8)
     figure.suptitle(_title(layer), fontsize="medium")
-    places = figure.subfigures(2, 2)
-    for place, draw in zip(places.flat, (_esd, _linear, _scree, _ks)):
+    places = np.asarray(figure.subfigures(2, 2)).ravel()
+    for place, draw in zip(places, (_esd, _linear, _scree, _ks)):
         draw(place, layer, shape)
     return figure
 
@@ -181,7 +181,7 @@ def _esd(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
     if tail is not None:
         x = np.geomspace(tail.xmin, max(float(shape.edges[-1]), tail.xmin * 1.01), 60)
         law = tail.n_tail / shape.total * (tail.alpha - 1.0) / tail.xmin * (x / tail.xmin) ** -tail.alpha
-        axes.plot(x, law, color=RED, lw=1.6, label=_tail_label(tail))
+        axes.plot(x[law > 0.0], law[law > 0.0], color=RED, lw=1.6, label=_tail_label(tail))
         axes.axvline(tail.xmin, color=RED, lw=1.0, ls="--", label=f"xmin = {short(tail.xmin)}")
     else:
         axes.plot([], [], " ", label=f"no fit: {plain(layer.reason or 'unknown')}")

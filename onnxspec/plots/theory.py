@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,6 +72,7 @@ def heavy_tailed(spectra: Sequence[HeavyTailedSpectrum], bins: int = 60) -> Figu
     """
     figure = figure_of(6.4, 4.4)
     axes = figure.subplots()
+    lowest = []
     for colour, one in zip(_cycle(len(spectra)), spectra):
         logs = np.log10(one.evals)
         counts, edges = np.histogram(logs, bins=bins)
@@ -79,6 +80,7 @@ def heavy_tailed(spectra: Sequence[HeavyTailedSpectrum], bins: int = 60) -> Figu
         middle = 10.0 ** (0.5 * (edges[1:] + edges[:-1]))
         divided = "" if one.scale == 1.0 else f", W / {short(1.0 / one.scale)}"
         axes.plot(middle, density, "o", ms=3, color=colour, label=f"mu = {short(one.mu)}{divided}")
+        lowest.append(float(np.nanmin(density)))
         fit = one.fit
         if fit.alpha is None or fit.xmin is None or fit.xmax is None or fit.n_tail is None:
             continue
@@ -90,11 +92,11 @@ def heavy_tailed(spectra: Sequence[HeavyTailedSpectrum], bins: int = 60) -> Figu
     axes.set_yscale("log")
     axes.set_xlabel("eigenvalue of X")
     axes.set_ylabel("density")
+    if lowest:
+        axes.set_ylim(bottom=0.2 * min(lowest))
     if spectra:
         first = spectra[0]
-        axes.set_title(
-            f"Heavy-tailed matrices, {ENTRY_NAMES[first.entries]}, {first.N} x {first.M}", fontsize="medium"
-        )
+        axes.set_title(f"Heavy-tailed matrices, {ENTRY_NAMES[first.entries]}, {first.N} x {first.M}", fontsize="medium")
     legend(axes)
     return figure
 
@@ -122,7 +124,7 @@ def alpha_mu(points: Sequence[AlphaOfMu]) -> Figure:
         error = np.array([p.alpha_stderr for p in group], dtype=np.float64)
         shown = alpha <= ALPHA_TOP
         label = f"{ENTRY_NAMES[kind[0]]}, {kind[1]} x {kind[2]}"
-        style = {"fmt": "os^Dv"[k % 5], "ms": 4, "lw": 0.8, "color": colour, "label": label}
+        style: dict[str, Any] = {"fmt": "os^Dv"[k % 5], "ms": 4, "lw": 0.8, "color": colour, "label": label}
         axes.errorbar(mu[shown], alpha[shown], yerr=error[shown], **style)
         if not shown.all():
             above = int(np.count_nonzero(~shown))
@@ -131,7 +133,7 @@ def alpha_mu(points: Sequence[AlphaOfMu]) -> Figure:
         highest = max(highest, float(alpha.max(initial=0.0)))
     _limits(axes, points)
     axes.set_xlabel("mu, tail exponent of the entries")
-    axes.set_ylabel("fitted alpha")
+    axes.set_ylabel("fitted alpha (bars: alpha_stderr)")
     axes.set_ylim(1.0, min(1.08 * highest, ALPHA_TOP + 0.5) if highest > 1.0 else 6.0)
     axes.set_title("Dependence of alpha on mu", fontsize="medium")
     legend(axes, loc="upper left")
@@ -145,7 +147,9 @@ def _limits(axes: Axes, points: Sequence[AlphaOfMu]) -> None:
         return
     low, high = min(mus), max(mus)
     heavy = np.linspace(low, min(high, 3.999), 50) if low < 4.0 else np.empty(0)
-    axes.plot(heavy, [alpha_from_mu(m) for m in heavy.tolist()], "k--", lw=1.0, label="large matrices: 1 + mu / 2")
+    axes.plot(
+        heavy, [alpha_from_mu(m) or 0.0 for m in heavy.tolist()], "k--", lw=1.0, label="large matrices: 1 + mu / 2"
+    )
     if any(point.entries == "lomax" for point in points):
         for first, last, label in ((0.5, 1.999, "published lines, 2000 x 1000"), (2.0, 3.5, None)):
             x = np.array([max(low, first), min(high, last)])

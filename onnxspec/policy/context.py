@@ -4,18 +4,50 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from onnxspec.findings import Hit
+from onnxspec.findings import RuleFacts
 from onnxspec.policy.model import Policy
 from onnxspec.results import Layer, Report
 
-__all__ = ["Context", "about", "number", "text"]
+__all__ = ["Context", "Hit", "Look", "Rule", "about", "matches", "number", "text"]
 
 NOT_LOOKED_AT = frozenset({"effort", "not_computed", "bootstrap_failed", "not_installed", "unknown"})
 """Reasons of a null that say nothing of the layer itself."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What a rule says before the policy is asked what follows from it.
+
+    Attributes
+    ----------
+    subject : str
+        Name of the layer, file, domain or operator that it is about.
+    message : str
+        One sentence with the number that led to it.
+    layer : str or None
+        Id of the layer, where it is about one.
+    content_hash, value_hash : str or None
+        Of that layer.
+    key : str
+        What tells two hits of one rule apart where there is no layer.
+    badness : float or None
+        A number that grows with the fault.
+    inconclusive : bool
+        The rule could not look at what it needs.
+    """
+
+    subject: str
+    message: str
+    layer: str | None = None
+    content_hash: str | None = None
+    value_hash: str | None = None
+    key: str = ""
+    badness: float | None = None
+    inconclusive: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,3 +134,10 @@ def text(table: Mapping[str, Any] | None, key: str) -> str | None:
 
 
 Look = Callable[[Context], Iterator[Hit]]
+
+
+@dataclass(frozen=True)
+class Rule(RuleFacts):
+    """A rule with the pure function that looks for it."""
+
+    look: Look = field(kw_only=True)

@@ -126,5 +126,6 @@ class Policy:
     def digest(self) -> str:
         """Give the SHA-256 of what the policy demands; its name does not count."""
         data = {key: value for key, value in asdict(self).items() if key != "name"}
+        data["layer_thresholds"] = list(self.layer_thresholds.items())  # their order counts
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()
