@@ -32,6 +32,7 @@ __all__ = ["analyze_layer", "value_hash"]
 TOP_EVALS = 32
 ESD_BINS = 48
 CURVE_POINTS = 32
+SMALLEST_NORMAL = 2.0**-126
 
 
 def analyze_layer(weight: WeightMatrix, settings: Settings) -> Layer:
@@ -118,6 +119,7 @@ def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> 
         Q=pooled.Q,
         num_matrices=pooled.num_matrices,
         num_evals=pooled.evals.size,
+        denormals=_denormals(canonical),
         reason=fit.reason,
         alpha=fit.alpha,
         alpha_stderr=fit.alpha_stderr,
@@ -151,6 +153,12 @@ def _verdicts(
     known = pooled if settings.conv == "unfold" or canonical.shape[3] == 1 else None
     floor = layer.quantization.noise_floor if layer.quantization is not None else None
     return out.merge(of_matrix(unfolded[0], known, settings, seed, dtype=dtype, noise_floor=floor))
+
+
+def _denormals(canonical: Array) -> int:
+    """Count the weights that are not zero and below the smallest normal float32."""
+    small = np.count_nonzero(np.abs(canonical) < SMALLEST_NORMAL)
+    return int(small - (canonical.size - np.count_nonzero(canonical)))
 
 
 def _no_fit(pooled: Spectrum, reason: str | None) -> PowerLawFit:

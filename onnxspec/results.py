@@ -273,6 +273,7 @@ class Layer:
     gof_p: float | None = None
     power_law: Mapping[str, Any] | None = None
     best_fit: str | None = None
+    cross_check: Mapping[str, Any] | None = None
     alternatives: Mapping[str, Any] | None = None
     sv_max: float | None = None
     sv_min: float | None = None

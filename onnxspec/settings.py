@@ -64,6 +64,8 @@ class Settings:
         Singular values by SVD instead of the eigenvalues of the Gram matrix.
     spectra : bool
         Keep all eigenvalues in the report.
+    cross_check : bool
+        Fit every tail with the `powerlaw` package too.
     gates : bool
         One matrix for each gate of LSTM and GRU, rather than one a direction.
     include : tuple of str
@@ -82,6 +84,7 @@ class Settings:
     min_tail: int | None = None
     exact: bool = False
     spectra: bool = False
+    cross_check: bool = False
     gates: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

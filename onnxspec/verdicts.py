@@ -20,6 +20,7 @@ from onnxspec.diagnosis.traps import correlation_traps
 from onnxspec.fits.alternatives import compare_alternatives
 from onnxspec.fits.bootstrap import alpha_interval, goodness_of_fit
 from onnxspec.fits.bulk import fit_bulk
+from onnxspec.fits.cross_check import cross_check
 from onnxspec.fits.hill import hill_at_median
 from onnxspec.fits.power_law import fit_power_law
 from onnxspec.fits.stability import alpha_profile, exact_interval, unbiased_alpha
@@ -98,8 +99,12 @@ def of_tail(evals: Array, fit: PowerLawFit, Q: float, settings: Settings, seed: 
         From the content of the weights.
     """
     out = Verdicts()
+    if settings.cross_check:
+        out.put("cross_check", cross_check(evals, fit, min_tail=settings.min_tail))
+    else:
+        out.put("cross_check", None, "not_asked")
     if settings.effort == "fast" or fit.alpha is None:
-        return nothing(TAIL, fit.reason or "effort")
+        return out.merge(nothing(TAIL, fit.reason or "effort"))
     options = {"ks": settings.ks, "min_tail": settings.min_tail}
     interval = alpha_interval(evals, fit, seed=seed, replicas=REPLICAS[settings.effort], **options)  # type: ignore[arg-type]
     out.put("alpha_ci", interval, "bootstrap_failed")

@@ -62,6 +62,13 @@ ENTRIES = (
         formula="K = num_matrices * M",
     ),
     _size(
+        name="denormals",
+        title="weights too small for normal numbers",
+        what="Weights that are not zero and smaller than the smallest normal number of float32.",
+        formula="number of w with 0 < |w| < 2^-126",
+        how_to_read="0 in a healthy layer. Many come from weight decay without gradient, and slow many processors down.",
+    ),
+    _size(
         name="depth",
         title="place in the network",
         what="How many weights lie before this one on the longest way through the graph.",

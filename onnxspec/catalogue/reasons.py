@@ -115,6 +115,12 @@ ENTRIES = (
         how_to_read="--effort standard or --effort full.",
     ),
     _number(
+        name="not_asked",
+        title="not asked for",
+        what="It is computed only on request.",
+        how_to_read="--cross-check asks the powerlaw package for a second opinion.",
+    ),
+    _number(
         name="not_installed",
         title="package missing",
         what="The cross-check needs the package powerlaw, which cannot be imported.",

@@ -138,6 +138,14 @@ ENTRIES = (
         "how heavy the tail is.",
     ),
     _trust(
+        name="cross_check",
+        title="second opinion on the power law",
+        what="What the powerlaw package finds on the same eigenvalues, with its alpha range opened; only with "
+        "--cross-check.",
+        formula="its alpha and xmin against ours, to 1e-6",
+        how_to_read="agrees says whether both found the same tail; where not, the report keeps our own numbers.",
+    ),
+    _trust(
         name="power_law.decades",
         title="length of the tail in decades",
         what="How many powers of ten the tail spans.",

@@ -53,6 +53,11 @@ ENTRIES = (
         "also goodness of fit, other laws, and p-values by permutation.",
     ),
     _setting(
+        name="cross_check",
+        title="second opinion on the power laws",
+        what="Fit every tail with the powerlaw package too, and say whether it finds the same.",
+    ),
+    _setting(
         name="conv",
         title="matrices of a convolution",
         what="pooled: the eigenvalues of all kernel positions together. slices: one fit for each position, alpha is "

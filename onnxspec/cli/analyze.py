@@ -57,6 +57,9 @@ def analyze(
     require_coverage: Annotated[
         float | None, typer.Option(help=REQUIRE, envvar="ONNXSPEC_REQUIRE_COVERAGE", min=0.0, max=1.0)
     ] = None,
+    cross_check: Annotated[
+        bool, typer.Option("--cross-check", help="Fit every tail with the powerlaw package too.")
+    ] = False,
     compat: Annotated[
         str | None, typer.Option(help="weightwatcher: its columns and conventions, as CSV.", metavar="TOOL")
     ] = None,
@@ -87,6 +90,7 @@ def analyze(
         min_tail=min_tail,
         exact=exact,
         spectra=spectra,
+        cross_check=cross_check,
         **selection(gates=gates, include=include, exclude=exclude, role=role),
     )
     job = Job(jobs=jobs, timeout=timeout, limits=limits_of(max_bytes), runtime_folding=not no_runtime_folding)

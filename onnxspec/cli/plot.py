@@ -55,7 +55,7 @@ def plot(
             written += 1
             if not quiet:
                 note(f"wrote {path}")
-        if not written:
+        if not written and _selected(report.layers, layer):
             note(f"onnxspec: {report.model.path}: no layer has a spectrum to draw")
             codes.append(ExitCode.INCOMPLETE)
     raise typer.Exit(worst(codes))

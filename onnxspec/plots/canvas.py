@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,10 @@ from onnxspec.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["FORMATS", "PALETTE", "figure_of", "image", "legend", "plain", "save", "short"]
+__all__ = ["FORMATS", "PALETTE", "figure_of", "image", "legend", "log_axis", "plain", "save", "short"]
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -90,10 +92,30 @@ def save(figure: Figure, path: str | Path) -> None:
         raise UsageError(f"{target}: cannot be written: {error.strerror or error}.") from None
 
 
-def legend(axes: Axes, **options: Any) -> None:
-    """Add a small legend where something has a label."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize="x-small", framealpha=0.85, **options)
+def legend(axes: Axes, loc: str = "best", notes: Sequence[str] = ()) -> None:
+    """Add a small legend, under its notes, where there is something to say."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles or notes:
+        text = "\n".join(notes) or None
+        axes.legend(
+            handles, labels, loc=loc, fontsize="x-small", title=text, title_fontsize="x-small", framealpha=0.85
+        ).set_alignment("left")
+
+
+def log_axis(axis: Axis, low: float, high: float) -> None:
+    """Make an axis logarithmic from low to high, with labels that do not run into each other."""
+    from matplotlib import ticker
+
+    name = axis.axis_name
+    axis.axes.set(**{f"{name}scale": "log", f"{name}lim": (low, high)})
+    decades = math.log10(high / low)
+    if decades > 3.0:
+        axis.set_major_locator(ticker.LogLocator(numticks=7))
+        return
+    steps = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if decades < 0.9 else (1.0, 2.0, 5.0) if decades < 2.0 else (1.0, 3.0)
+    axis.set_major_locator(ticker.LogLocator(subs=steps, numticks=50))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: short(value, 2)))
+    axis.set_minor_locator(ticker.NullLocator())
 
 
 def plain(text: str, width: int = 60) -> str:
@@ -106,7 +128,10 @@ def plain(text: str, width: int = 60) -> str:
 
 def short(value: float | None, digits: int = 3) -> str:
     """Give a number in a few digits."""
-    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
+    if value is None or not math.isfinite(value):
+        return "-"
+    mantissa, e, exponent = f"{value:.{digits}g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if e else mantissa
 
 
 @lru_cache(maxsize=1)

@@ -45,11 +45,24 @@ class Shape:
     def linear(self, highest: float) -> tuple[Array, Array]:
         """Give edges and density of a histogram from 0 to `highest`, in equal bins where all eigenvalues are known."""
         if self.evals is None:
-            inside = self.edges[:-1] < highest
-            return self.edges[: int(inside.sum()) + 1], self.density()[inside]
-        edges = np.linspace(0.0, highest, LINEAR_BINS + 1)
+            return self._merged(highest)
+        edges = np.linspace(0.0, highest, int(np.clip(4.0 * math.sqrt(self.total), 12, LINEAR_BINS)) + 1)
         counts, _ = np.histogram(self.evals, bins=edges)
         return edges, counts / (self.total * np.diff(edges))
+
+    def _merged(self, highest: float) -> tuple[Array, Array]:
+        """Join the bins near 0, which are too narrow for a linear axis."""
+        kept = [0]
+        for k, edge in enumerate(self.edges.tolist()):
+            if edge - float(self.edges[kept[-1]]) >= highest / LINEAR_BINS:
+                kept.append(k)
+            if edge > highest:
+                break
+        if len(kept) < 2:
+            kept = [0, self.edges.size - 1]
+        edges = self.edges[kept]
+        below = np.concatenate([[0.0], np.cumsum(self.counts)])[kept]
+        return edges, np.diff(below) / (self.total * np.diff(edges))
 
     def ranked(self) -> tuple[Array, Array]:
         """Give ranks and eigenvalues, the largest first; below the largest known ones, ranks at the bins' edges."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxspec.laws import marchenko_pastur
-from onnxspec.plots.canvas import PALETTE, figure_of, legend, plain, short
+from onnxspec.plots.canvas import PALETTE, figure_of, legend, log_axis, plain, short
 from onnxspec.plots.data import Bulk, Shape, Tail, bulk_of, curve_of, minima_of, shape_of, tail_of
 
 if TYPE_CHECKING:
@@ -175,23 +175,22 @@ def _esd(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
     low, high = 0.3 * float(seen.min()), 4.0 * float(seen.max())
     values = np.where(density > 0.0, density, np.nan)
     axes.stairs(values, shape.edges, baseline=low, fill=True, color=BLUE, alpha=0.35)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_axis(axes.xaxis, float(shape.edges[0]) * 0.9, float(shape.edges[-1]) * 1.1)
+    log_axis(axes.yaxis, low, high)
     tail = tail_of(layer)
+    notes = []
     if tail is not None:
         x = np.geomspace(tail.xmin, max(float(shape.edges[-1]), tail.xmin * 1.01), 60)
         law = tail.n_tail / shape.total * (tail.alpha - 1.0) / tail.xmin * (x / tail.xmin) ** -tail.alpha
         axes.plot(x[law > 0.0], law[law > 0.0], color=RED, lw=1.6, label=_tail_label(tail))
         axes.axvline(tail.xmin, color=RED, lw=1.0, ls="--", label=f"xmin = {short(tail.xmin)}")
     else:
-        axes.plot([], [], " ", label=f"no fit: {plain(layer.reason or 'unknown')}")
+        notes.append(f"no fit: {plain(layer.reason or 'unknown')}")
     _competitors(axes, layer)
-    axes.set_xlim(float(shape.edges[0]) * 0.9, float(shape.edges[-1]) * 1.1)
-    axes.set_ylim(low, high)
     axes.set_xlabel("eigenvalue of X")
     axes.set_ylabel("density")
     axes.set_title("log-log ESD", fontsize="small")
-    legend(axes, loc="lower left")
+    legend(axes, "upper right", notes)
 
 
 def _tail_label(tail: Tail) -> str:
@@ -226,18 +225,17 @@ def _linear(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
     if bulk is not None:
         tops.append(_bulk(axes, bulk, highest))
         _spikes(axes, bulk, shape, highest)
+    notes = [] if bulk is not None else [_no_bulk(layer)]
     beyond = int(np.count_nonzero(shape.top > highest))
     if beyond:
         known = f"{beyond}" if beyond < shape.top.size else f"{beyond} or more"
-        axes.plot([], [], " ", label=f"{known} beyond, up to {short(largest)}")
-    if bulk is None:
-        axes.plot([], [], " ", label=_no_bulk(layer))
+        notes.append(f"{known} beyond this axis, up to {short(largest)}")
     axes.set_xlim(0.0, highest)
     axes.set_ylim(0.0, 1.25 * max(tops) or 1.0)
     axes.set_xlabel("eigenvalue of X")
     axes.set_ylabel("density")
     axes.set_title("ESD and bulk", fontsize="small")
-    legend(axes, loc="upper right")
+    legend(axes, "upper right", notes)
 
 
 def _bulk(axes: Axes, bulk: Bulk, highest: float) -> float:
@@ -291,37 +289,42 @@ def _scree(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
     ranks, values = shape.ranked()
     axes.plot(ranks, values, "-", lw=0.8, color=BLUE)
     axes.plot(ranks[: shape.top.size], shape.top, "o", ms=3, color=BLUE, label=f"{shape.total:.0f} eigenvalues")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_axis(axes.xaxis, 0.8, 1.3 * float(ranks[-1]))
     tail = tail_of(layer)
+    highest = float(shape.top[0])
     if tail is not None:
         k = np.geomspace(1.0, max(tail.n_tail, 2), 40)
         law = tail.xmin * (k / tail.n_tail) ** (-1.0 / (tail.alpha - 1.0))
         within = law < 30.0 * float(shape.top[0])
+        highest = max(highest, float(law[within].max(initial=0.0)))
         axes.plot(k[within], law[within], color=RED, lw=1.4, label=f"power law, alpha = {tail.alpha:.2f}")
     bulk = bulk_of(layer)
     if bulk is not None:
         axes.axhline(bulk.edge, color=GREEN, lw=1.0, ls="--", label="edge of the bulk")
+    log_axis(axes.yaxis, 0.8 * float(values[-1]), 1.5 * highest)
     axes.set_xlabel("rank")
     axes.set_ylabel("eigenvalue of X")
     axes.set_title("scree", fontsize="small")
-    legend(axes, loc="lower left")
+    legend(axes, "lower left")
 
 
 def _ks(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
     """D over the candidates for xmin, and alpha below it."""
     del shape
-    upper, lower = place.subplots(2, 1, sharex=True)
     curve = curve_of(layer)
-    tail = tail_of(layer)
     if curve is None:
-        upper.plot([], [], " ", label=f"no fit: {plain(layer.reason or 'unknown')}")
-    else:
-        xmin, distance, alpha = curve
-        upper.plot(xmin, distance, "-o", ms=2.5, lw=0.8, color=BLUE)
-        lower.plot(xmin, alpha, "-o", ms=2.5, lw=0.8, color=BLUE)
-        lower.set_ylim(1.0, _alpha_top(alpha, tail))
-        upper.set_xscale("log")
+        axes = place.subplots()
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, f"no fit: {plain(layer.reason or 'unknown')}", ha="center", va="center")
+        axes.set_title("KS distance against xmin", fontsize="small")
+        return
+    upper, lower = place.subplots(2, 1, sharex=True)
+    tail = tail_of(layer)
+    xmin, distance, alpha = curve
+    upper.plot(xmin, distance, "-o", ms=2.5, lw=0.8, color=BLUE)
+    lower.plot(xmin, alpha, "-o", ms=2.5, lw=0.8, color=BLUE)
+    lower.set_ylim(1.0, _alpha_top(alpha, tail))
+    log_axis(lower.xaxis, 0.9 * float(xmin[0]), 1.1 * float(xmin[-1]))
     if tail is not None and tail.D is not None:
         upper.plot(tail.xmin, tail.D, "o", ms=6, color=RED, label=f"chosen: D = {short(tail.D)}")
         lower.plot(tail.xmin, tail.alpha, "o", ms=6, color=RED)
@@ -336,7 +339,7 @@ def _ks(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
     lower.set_ylabel("alpha")
     lower.set_xlabel("xmin")
     upper.set_title("KS distance against xmin", fontsize="small")
-    legend(upper, loc="best")
+    legend(upper)
 
 
 def _alpha_top(alpha: np.ndarray, tail: Tail | None) -> float:

@@ -136,7 +136,7 @@ def alpha_mu(points: Sequence[AlphaOfMu]) -> Figure:
     axes.set_ylabel("fitted alpha (bars: alpha_stderr)")
     axes.set_ylim(1.0, min(1.08 * highest, ALPHA_TOP + 0.5) if highest > 1.0 else 6.0)
     axes.set_title("Dependence of alpha on mu", fontsize="medium")
-    legend(axes, loc="upper left")
+    legend(axes, "upper left")
     return figure
 
 

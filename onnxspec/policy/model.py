@@ -97,6 +97,8 @@ class Policy:
         Of the profile or file.
     fail_on : {"info", "warning", "error"}
         Least severity that fails.
+    effort : {"fast", "standard", "full"}
+        Of the analysis where a model is checked and no effort is given.
     select, ignore : tuple of str
         Codes, beginnings of codes, names, or ``all``.
     severity : Mapping of str to str
@@ -112,6 +114,7 @@ class Policy:
 
     name: str
     fail_on: Severity
+    effort: str
     select: tuple[str, ...]
     ignore: tuple[str, ...]
     severity: Mapping[str, Severity]
