@@ -6,16 +6,15 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
 from onnxspec.errors import ReportError
 from onnxspec.limits import DEFAULT_LIMITS
-from onnxspec.results import SCHEMA_VERSION, Layer, Layers, Report
 
-__all__ = ["encode", "report_from_json", "reports_from_json", "to_json"]
+__all__ = ["decode", "encode", "parse", "to_json"]
 
 
 def encode(value: Any) -> Any:
@@ -24,7 +23,7 @@ def encode(value: Any) -> Any:
         return {f.name: encode(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
-    if isinstance(value, (Layers, tuple, list)):
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return [encode(item) for item in value]
     return value
 
@@ -34,18 +33,8 @@ def to_json(value: Any) -> str:
     return json.dumps(encode(value), indent=1, allow_nan=False, ensure_ascii=True) + "\n"
 
 
-def report_from_json(text: str | bytes) -> Report:
-    """Read one report."""
-    return _report(_parse(text))
-
-
-def reports_from_json(text: str | bytes) -> list[Report]:
-    """Read one report, or an array of them."""
-    data = _parse(text)
-    return [_report(item) for item in data] if isinstance(data, list) else [_report(data)]
-
-
-def _parse(text: str | bytes) -> Any:
+def parse(text: str | bytes) -> Any:
+    """Read JSON text of a bounded size; NaN, infinities and endless nesting are refused."""
     if len(text) > DEFAULT_LIMITS.report_bytes:
         raise ReportError(f"The report is larger than {DEFAULT_LIMITS.report_bytes} bytes.")
     try:
@@ -66,24 +55,12 @@ def _finite(text: str) -> float:
     return value
 
 
-def _report(data: Any) -> Report:
-    if not isinstance(data, dict) or "schema_version" not in data:
-        raise ReportError("This JSON is no onnxspec report: it has no schema_version.")
-    if data["schema_version"] != SCHEMA_VERSION:
-        raise ReportError(
-            f"The report has schema version {str(data['schema_version'])[:20]!r}; this onnxspec reads version "
-            f"{SCHEMA_VERSION}. Make the report again with this version."
-        )
-    report: Report = _decode(Report, data, "report")
-    return report
-
-
 @cache
 def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def _decode(hint: Any, data: Any, where: str) -> Any:
+def decode(hint: Any, data: Any, where: str) -> Any:
     """Check `data` against a type hint and build what it describes."""
     if hint is Any:
         return data
@@ -91,19 +68,20 @@ def _decode(hint: Any, data: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         if data is None and type(None) in args:
             return None
-        return _decode(next(arg for arg in args if arg is not type(None)), data, where)
+        return decode(next(arg for arg in args if arg is not type(None)), data, where)
     if origin is Literal:
         if data not in args:
             raise ReportError(f"{where} is {str(data)[:40]!r}; expected one of {', '.join(map(str, args))}.")
         return data
-    if hint is Layers:
+    item = getattr(hint, "ITEM", None)
+    if item is not None:
         _expect(isinstance(data, list), data, where, "an array")
-        return Layers([_decode(Layer, item, f"{where}[{index}]") for index, item in enumerate(data)])
+        return hint([decode(item, value, f"{where}[{index}]") for index, value in enumerate(data)])
     if origin is tuple:
         return _items(hint, data, where)
     if origin is Mapping:
         _expect(isinstance(data, dict), data, where, "an object")
-        return {key: _decode(args[1], item, f"{where}.{key[:60]}") for key, item in data.items()}
+        return {key: decode(args[1], item, f"{where}.{key[:60]}") for key, item in data.items()}
     if is_dataclass(hint) and isinstance(hint, type):
         return _decode_dataclass(hint, data, where)
     if hint is float:
@@ -121,9 +99,9 @@ def _items(hint: Any, data: Any, where: str) -> tuple[Any, ...]:
     args = get_args(hint)
     _expect(isinstance(data, list), data, where, "an array")
     if len(args) == 2 and args[1] is Ellipsis:
-        return tuple(_decode(args[0], item, f"{where}[{index}]") for index, item in enumerate(data))
+        return tuple(decode(args[0], item, f"{where}[{index}]") for index, item in enumerate(data))
     _expect(len(data) == len(args), data, where, f"an array of {len(args)}")
-    return tuple(_decode(arg, item, f"{where}[{index}]") for index, (arg, item) in enumerate(zip(args, data)))
+    return tuple(decode(arg, item, f"{where}[{index}]") for index, (arg, item) in enumerate(zip(args, data)))
 
 
 def _decode_dataclass(cls: type, data: Any, where: str) -> Any:
@@ -136,7 +114,7 @@ def _decode_dataclass(cls: type, data: Any, where: str) -> Any:
     values = {}
     for name, f in known.items():
         if name in data:
-            values[name] = _decode(hints[name], data[name], f"{where}.{name}")
+            values[name] = decode(hints[name], data[name], f"{where}.{name}")
         elif f.default is MISSING and f.default_factory is MISSING:
             raise ReportError(f"{where} lacks the key {name!r}.")
     return cls(**values)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from onnxspec.results import Report, Severity
+from onnxspec.results import Report
 
-__all__ = ["SEVERITIES", "Finding", "Group", "Judgement", "RuleFacts", "State", "Verdict"]
+__all__ = ["SEVERITIES", "Finding", "Group", "Judgement", "RuleFacts", "Severity", "State", "Verdict"]
+
+Severity = Literal["info", "warning", "error"]
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
 """From the least to the most severe."""

@@ -11,9 +11,11 @@ import typer
 
 from onnxspec import __version__
 from onnxspec.cli.analyze import analyze
+from onnxspec.cli.check import check, init_policy
 from onnxspec.cli.exit_codes import ExitCode, of_error
 from onnxspec.cli.explain import explain
 from onnxspec.cli.inspect import inspect
+from onnxspec.cli.light import LightCommand
 from onnxspec.cli.plot import plot
 from onnxspec.cli.render import render
 from onnxspec.cli.schema import schema
@@ -33,6 +35,8 @@ app = typer.Typer(
 )
 app.command()(analyze)
 app.command()(inspect)
+app.command(cls=LightCommand)(check)
+app.command("init-policy", cls=LightCommand)(init_policy)
 app.command()(render)
 app.command()(explain)
 app.command()(schema)

@@ -26,7 +26,7 @@ def load_reports(path: str, limits: Limits = DEFAULT_LIMITS) -> list[Report]:
     ReportError
         The file cannot be read, is too large, or is no report.
     """
-    from onnxspec._codec import reports_from_json
+    from onnxspec.results import reports_from_json
 
     try:
         return [inert(report) for report in reports_from_json(_bytes(path, limits.report_bytes))]

@@ -185,8 +185,10 @@ def _cut(operands: Operands, outputs: int) -> tuple[str, list[NDArray[np.intp] |
                 found = _split(operands, node, outputs)
             elif node.op_type == "Reshape" and position == 0:
                 found = _reshape(operands, node, outputs)
-            elif node.op_type in ("Add", "Identity", "Cast") and node.outputs:
-                names.append(node.outputs[0])
+                if found is None and _shape_of(operands, node)[-1:] == [outputs]:
+                    names += node.outputs[:1]
+            elif node.op_type in ("Add", "Identity", "Cast", "Unsqueeze", "Squeeze"):
+                names += node.outputs[:1]
             if found is not None and _feeds_attention(operands, node):
                 return found
     return None

@@ -157,6 +157,20 @@ class GraphView:
                     stack.append(node.outputs[0])
         return False
 
+    def bias_of(self, scope: Scope, node: Node) -> str:
+        """Name the stored tensor that a layer adds to its product: its third input, or that of an Add after it."""
+        names = list(node.inputs[2:3])
+        for index, slot in scope.consumers.get(node.outputs[0], ()) if node.outputs else ():
+            after = scope.nodes[index]
+            if after.op_type == "Add" and len(after.inputs) == 2:
+                names.append(after.inputs[1 - slot])
+        for name in names:
+            value = self.resolve(scope, name) if name else None
+            tensor = value[0].initializers.get(value[1]) if value is not None else None
+            if tensor is not None and sum(axis > 1 for axis in tensor.shape) <= 1:
+                return tensor.name
+        return ""
+
     def function_of(self, node: Node) -> Function | None:
         """Give the local function that a node calls."""
         return self._functions.get((node.domain, node.op_type, node.overload))

@@ -54,6 +54,8 @@ class WeightMatrix:
         Of the constant, and of the stored tensor.
     kernel_shape : tuple of int
         ``(groups, outputs, inputs, positions)``, see `onnxspec.graph.layouts`.
+    bias : str
+        Name of the bias that is added after it, empty where there is none.
     problem : TensorError or None
         Why it cannot be read, as far as known without reading.
     merged_into : WeightMatrix or None
@@ -74,6 +76,7 @@ class WeightMatrix:
     small_slots: int = 0
     kernel_shape: tuple[int, int, int, int] = (0, 0, 0, 0)
     batch_norm: bool | None = None
+    bias: str = ""
     problem: TensorError | None = None
     merged_into: WeightMatrix | None = None
     copies: list[str] = field(default_factory=list)
@@ -266,7 +269,8 @@ class _Surveyor:
                 self._no_weight(node, slot, constant, known=node.op_type == "Loop")
         weights = merge_equal(list(self._weights.values()))
         for weight in weights:
-            weight.name = layer_name(weight.constant.name, weight.node, weight.op_type, weight.index, weight.role)
+            tensor, op_type, role = weight.constant.name, weight.op_type, weight.role
+            weight.name = layer_name(tensor, weight.node, op_type, weight.index, role, weight.bias)
             if weight.slot.part:
                 weight.name = f"{weight.name}.{weight.slot.part}"
         for weight, identifier in zip(weights, unique([weight.name for weight in weights])):
@@ -384,6 +388,7 @@ class _Surveyor:
                 0,
                 problem=constant.problem,
                 batch_norm=self._batch_norm(scope, node, role),
+                bias=self._view.bias_of(scope, node),
             )
             try:
                 weight.kernel_shape = layouts.canonical_shape(role.layout, constant.shape)

@@ -95,18 +95,19 @@ def save(figure: Figure, path: str | Path) -> None:
 def legend(axes: Axes, loc: str = "best", notes: Sequence[str] = ()) -> None:
     """Add a small legend, under its notes, where there is something to say."""
     handles, labels = axes.get_legend_handles_labels()
-    if handles or notes:
-        text = "\n".join(notes) or None
-        axes.legend(
-            handles, labels, loc=loc, fontsize="x-small", title=text, title_fontsize="x-small", framealpha=0.85
-        ).set_alignment("left")
+    if notes and not handles:
+        where: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": "x-small"}
+        axes.text(0.98, 0.97, "\n".join(notes), **where)
+    elif handles:
+        style: dict[str, Any] = {"fontsize": "x-small", "title_fontsize": "x-small", "framealpha": 0.85}
+        axes.legend(handles, labels, loc=loc, title="\n".join(notes) or None, **style).set_alignment("left")  # type: ignore[call-overload]
 
 
 def log_axis(axis: Axis, low: float, high: float) -> None:
     """Make an axis logarithmic from low to high, with labels that do not run into each other."""
     from matplotlib import ticker
 
-    name = axis.axis_name
+    name = "x" if axis is axis.axes.xaxis else "y"
     axis.axes.set(**{f"{name}scale": "log", f"{name}lim": (low, high)})
     decades = math.log10(high / low)
     if decades > 3.0:
@@ -130,6 +131,8 @@ def short(value: float | None, digits: int = 3) -> str:
     """Give a number in a few digits."""
     if value is None or not math.isfinite(value):
         return "-"
+    if 1.0 <= abs(value) < 1e5:
+        return f"{float(f'{value:.{digits}g}'):g}"
     mantissa, e, exponent = f"{value:.{digits}g}".partition("e")
     return f"{mantissa}e{int(exponent)}" if e else mantissa
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxspec.laws import marchenko_pastur
 from onnxspec.plots.canvas import PALETTE, figure_of, legend, log_axis, plain, short
-from onnxspec.plots.data import Bulk, Shape, Tail, bulk_of, curve_of, minima_of, shape_of, tail_of
+from onnxspec.plots.data import Bulk, Minimum, Shape, Tail, bulk_of, curve_of, minima_of, shape_of, tail_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["drawable", "esd", "esd_linear", "ks_curve", "layer_sheet", "scree"]
 
 BLUE, RED, GREEN, PINK, ORANGE, _, GREY = PALETTE
+MOST_LISTED = 4
+MOST_DECADES = 6.0
 FAR = 4.0  # the linear ESD reaches this many times beyond the bulk's edge
 
 
@@ -171,14 +173,16 @@ def _esd(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
     """Log-log histogram, the law of the tail, xmin, competing minima."""
     axes = place.subplots()
     density = shape.density()
-    seen = density[density > 0.0]
+    tail = tail_of(layer)
+    left = _left(shape, tail)
+    seen = density[(density > 0.0) & (shape.edges[1:] > left)]
     low, high = 0.3 * float(seen.min()), 4.0 * float(seen.max())
     values = np.where(density > 0.0, density, np.nan)
     axes.stairs(values, shape.edges, baseline=low, fill=True, color=BLUE, alpha=0.35)
-    log_axis(axes.xaxis, float(shape.edges[0]) * 0.9, float(shape.edges[-1]) * 1.1)
+    log_axis(axes.xaxis, left * 0.9, float(shape.edges[-1]) * 1.1)
     log_axis(axes.yaxis, low, high)
-    tail = tail_of(layer)
-    notes = []
+    below = float(shape.counts[shape.edges[1:] <= left].sum())
+    notes = [f"{below:.0f} below this axis"] if below else []
     if tail is not None:
         x = np.geomspace(tail.xmin, max(float(shape.edges[-1]), tail.xmin * 1.01), 60)
         law = tail.n_tail / shape.total * (tail.alpha - 1.0) / tail.xmin * (x / tail.xmin) ** -tail.alpha
@@ -186,11 +190,21 @@ def _esd(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
         axes.axvline(tail.xmin, color=RED, lw=1.0, ls="--", label=f"xmin = {short(tail.xmin)}")
     else:
         notes.append(f"no fit: {plain(layer.reason or 'unknown')}")
-    _competitors(axes, layer)
+    for group, label, too_short in _competitors(layer):
+        for k, minimum in enumerate(group):
+            style: dict[str, Any] = {"color": GREY, "lw": 0.9, "ls": ":", "alpha": 0.45 if too_short else 1.0}
+            axes.axvline(minimum.xmin, label=label if k == 0 else None, **style)
     axes.set_xlabel("eigenvalue of X")
     axes.set_ylabel("density")
     axes.set_title("log-log ESD", fontsize="small")
     legend(axes, "upper right", notes)
+
+
+def _left(shape: Shape, tail: Tail | None) -> float:
+    """Give the start of the axis of eigenvalues: a few tiny ones would squeeze all others into a corner."""
+    lowest = float(shape.edges[0])
+    wanted = float(shape.edges[-1]) / 10.0**MOST_DECADES
+    return max(lowest, min(wanted, 0.01 * tail.xmin if tail is not None else wanted))
 
 
 def _tail_label(tail: Tail) -> str:
@@ -198,18 +212,17 @@ def _tail_label(tail: Tail) -> str:
     return f"alpha = {tail.alpha:.2f}{interval}, {tail.n_tail} in the tail"
 
 
-def _competitors(axes: Axes, layer: Layer) -> None:
-    """Mark the other minima of D; those with too short a tail paler."""
-    for minimum in minima_of(layer):
-        note = ", tail too short" if minimum.below_min_tail else ""
-        axes.axvline(
-            minimum.xmin,
-            color=GREY,
-            lw=0.9,
-            ls=":",
-            alpha=0.5 if minimum.below_min_tail else 1.0,
-            label=f"other minimum: alpha = {minimum.alpha:.2f}{note}",
-        )
+def _competitors(layer: Layer) -> list[tuple[list[Minimum], str, bool]]:
+    """Give the other minima of D in two groups, each with its label: tails long enough, and too short."""
+    found = minima_of(layer)
+    groups = []
+    for too_short in (False, True):
+        group = [minimum for minimum in found if minimum.below_min_tail is too_short]
+        if group:
+            alphas = ", ".join(f"{m.alpha:.2f}" for m in group[:MOST_LISTED]) + ("…" if group[MOST_LISTED:] else "")
+            label = f"other {'minimum' if len(group) == 1 else 'minima'}: alpha = {alphas}"
+            groups.append((group, label + (" (tail too short)" if too_short else ""), too_short))
+    return groups
 
 
 def _linear(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
@@ -252,9 +265,11 @@ def _bulk(axes: Axes, bulk: Bulk, highest: float) -> float:
 
 def _spikes(axes: Axes, bulk: Bulk, shape: Shape, highest: float) -> None:
     """Mark the spikes at the foot of the figure."""
-    spikes = shape.top[: bulk.spikes]
+    known = shape.top if shape.evals is None else shape.evals
+    spikes = known[: bulk.spikes]
     shown = spikes[spikes <= highest]
     name = "spike" if bulk.spikes == 1 else "spikes"
+    part = f", the largest {spikes.size} marked" if spikes.size < bulk.spikes else ""
     axes.plot(
         shown,
         np.full(shown.size, 0.03),
@@ -264,7 +279,7 @@ def _spikes(axes: Axes, bulk: Bulk, shape: Shape, highest: float) -> None:
         mec="black",
         mew=0.4,
         transform=axes.get_xaxis_transform(),
-        label=f"{bulk.spikes} {name}",
+        label=f"{bulk.spikes} {name}{part}",
     )
 
 
@@ -310,7 +325,6 @@ def _scree(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
 
 def _ks(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
     """D over the candidates for xmin, and alpha below it."""
-    del shape
     curve = curve_of(layer)
     if curve is None:
         axes = place.subplots()
@@ -324,16 +338,21 @@ def _ks(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
     upper.plot(xmin, distance, "-o", ms=2.5, lw=0.8, color=BLUE)
     lower.plot(xmin, alpha, "-o", ms=2.5, lw=0.8, color=BLUE)
     lower.set_ylim(1.0, _alpha_top(alpha, tail))
-    log_axis(lower.xaxis, 0.9 * float(xmin[0]), 1.1 * float(xmin[-1]))
+    log_axis(lower.xaxis, 0.9 * max(float(xmin[0]), _left(shape, tail)), 1.1 * float(xmin[-1]))
     if tail is not None and tail.D is not None:
         upper.plot(tail.xmin, tail.D, "o", ms=6, color=RED, label=f"chosen: D = {short(tail.D)}")
         lower.plot(tail.xmin, tail.alpha, "o", ms=6, color=RED)
-    for minimum in minima_of(layer):
-        hollow = minimum.below_min_tail
-        style = {"marker": "D", "ms": 6, "mfc": "none" if hollow else ORANGE, "mec": ORANGE, "ls": ""}
-        note = " (tail too short)" if hollow else ""
-        upper.plot(minimum.xmin, minimum.D, label=f"competes: alpha = {minimum.alpha:.2f}{note}", **style)
-        lower.plot(minimum.xmin, minimum.alpha, **style)
+    for group, label, too_short in _competitors(layer):
+        at = [m.xmin for m in group]
+        style: dict[str, Any] = {
+            "marker": "D",
+            "ms": 5,
+            "mfc": "white" if too_short else ORANGE,
+            "mec": ORANGE,
+            "ls": "",
+        }
+        upper.plot(at, [m.D for m in group], label=label, **style)
+        lower.plot(at, [m.alpha for m in group], **style)
     upper.set_ylim(bottom=0.0)
     upper.set_ylabel("D")
     lower.set_ylabel("alpha")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from onnxspec.plots.canvas import figure_of, plain
@@ -63,9 +64,9 @@ def alpha_by_depth(report: Report) -> Figure:
             axes.axhline(level, color="#999999", lw=0.8, ls=":", zorder=0)
     axes.set_ylim(1.0, top)
     axes.set_xlim(-0.8, len(layers) - 0.2)
-    axes.set_ylabel("alpha")
+    axes.set_ylabel("alpha, with its 95 % interval")
     _names(axes, [layer for _, layer in layers])
-    figure.suptitle(f"{plain(report.model.path, 80)}: alpha by depth", fontsize="medium")
+    figure.suptitle(f"{plain(PurePath(report.model.path).name)}: alpha by depth", fontsize="medium")
     figure.legend(loc="outside lower center", ncols=5, fontsize="x-small", frameon=False)
     return figure
 
@@ -107,4 +108,4 @@ def _names(axes: Axes, layers: Sequence[Layer]) -> None:
     if len(layers) > MOST_NAMES:
         axes.set_xlabel("fitted layer, in graph order")
         return
-    axes.set_xticks(range(len(layers)), [plain(layer.name, 28) for layer in layers], rotation=90, fontsize=7)
+    axes.set_xticks(range(len(layers)), [plain(layer.name, 36) for layer in layers], rotation=90, fontsize=7)

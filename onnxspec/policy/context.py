@@ -94,7 +94,7 @@ class Context:
 
 def reason_of(layer: Layer, field: str) -> str:
     """Give why a field is null; what nobody noted is unknown."""
-    return layer.reasons.get(field) or layer.reason or "unknown"
+    return layer.reasons.get(field, "unknown")
 
 
 def matches(layer: Layer, pattern: str) -> bool:

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from onnxspec.findings import SEVERITIES, Finding, Judgement, RuleFacts, Verdict
+from onnxspec.findings import SEVERITIES, Finding, Judgement, RuleFacts, Severity, Verdict
 from onnxspec.policy.context import Context, Hit, Rule
 from onnxspec.policy.load import profile
 from onnxspec.policy.model import Policy, Waiver
 from onnxspec.policy.rules import ALWAYS, EXPIRED, RULES, UNUSED, find
-from onnxspec.results import Layer, Report, Severity
+from onnxspec.results import Layer, Report
 
 __all__ = ["check", "selected", "without_report"]
 
@@ -47,7 +47,7 @@ def check(
         The same for the same arguments; no clock enters it but through `today`.
     """
     chosen = policy or profile()
-    day = today or datetime.date.today()  # noqa: DTZ011 - a waiver's date is a local one
+    day = today or datetime.date.today()
     rules = selected(chosen)
     context = Context(report, chosen)
     findings = _findings(context, rules)
@@ -85,9 +85,7 @@ def without_report(path: str, policy: Policy, verdict: Verdict, problem: str) ->
 def selected(policy: Policy) -> tuple[Rule, ...]:
     """Give the rules that a policy selects; the more exact of select and ignore counts, then ignore."""
     return tuple(
-        rule
-        for rule in RULES
-        if rule in ALWAYS or _exactness(rule, policy.select) > _exactness(rule, policy.ignore)
+        rule for rule in RULES if rule in ALWAYS or _exactness(rule, policy.select) > _exactness(rule, policy.ignore)
     )
 
 
@@ -190,10 +188,8 @@ def _waived(findings: Sequence[Finding], context: Context, day: datetime.date) -
         fitting = [i for i, waiver in enumerate(waivers) if _fits(waiver, finding, context.report)]
         used.update(fitting)
         valid = [waivers[i] for i in fitting if waivers[i].expires >= day]
-        if valid:
-            note = f"{valid[0].owner} until {valid[0].expires}: {valid[0].reason}"
-            finding = replace(finding, state="waived", waiver=note)
-        result.append(finding)
+        note = f"{valid[0].owner} until {valid[0].expires}: {valid[0].reason}" if valid else None
+        result.append(replace(finding, state="waived", waiver=note) if valid else finding)
     return [*result, *_about_waivers(waivers, used, day)]
 
 

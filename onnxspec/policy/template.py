@@ -55,7 +55,9 @@ def commented(policy: Policy) -> str:
         ("ignore", list(policy.ignore)),
     )
     parts = [HEAD, _lines(known, top)]
-    rules = "".join(f"# {rule.code} = {_value(rule.severity):<10}# {rule.name}: {rule.title}\n" for rule in _open_rules())
+    rules = "".join(
+        f"# {rule.code} = {_value(rule.severity):<10}# {rule.name}: {rule.title}\n" for rule in _open_rules()
+    )
     parts.append(f"[severity]\n{rules}")
     parts.append("[file]\n" + _lines(known["file"]["properties"], _file(policy)))
     parts.append("[coverage]\n" + _lines(known["coverage"]["properties"], tuple(policy.coverage.items())))

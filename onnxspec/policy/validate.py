@@ -6,7 +6,6 @@ import datetime
 import math
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 __all__ = ["Path", "PolicyFault", "validate"]
@@ -66,6 +65,8 @@ def _table(schema: Mapping[str, Any], value: Any, path: Path) -> None:
         if key in known:
             validate(known[key], item, (*path, key))
         elif others is False:
+            from difflib import get_close_matches
+
             close = get_close_matches(key, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
             raise PolicyFault((*path, key), f"is unknown; {hint}")

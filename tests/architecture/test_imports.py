@@ -31,8 +31,8 @@ LIBRARIES = {
     "jinja2": {"report/html.py"},
     "onnxruntime": {"graph/runtime.py", "graph/runtime_child.py"},
     "powerlaw": {"fits/cross_check.py"},
-    "pandas": {"results.py"},
-    "polars": {"results.py"},
+    "pandas": {"results/report.py"},
+    "polars": {"results/report.py"},
 }
 INSIDE_FUNCTIONS = {"onnx", "onnxruntime", "powerlaw", "matplotlib", "jinja2", "pandas", "polars", "scipy", "ml_dtypes"}
 MAX_LINES = 500

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from onnxspec.policy.context import Context, Hit, Rule
 from onnxspec.policy.rules import coverage, file, numbers, quantization, training
@@ -60,5 +59,7 @@ def find(name: str) -> Rule | None:
 
 def suggest(name: str) -> tuple[str, ...]:
     """Give up to three codes or names that look like a wrong one."""
+    from difflib import get_close_matches
+
     known = [word for rule in RULES for word in (rule.code, rule.name)]
     return tuple(get_close_matches(name.strip(), known, n=3, cutoff=0.6))

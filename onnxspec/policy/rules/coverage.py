@@ -57,7 +57,9 @@ def _nothing(context: Context) -> Iterator[Hit]:
 
 def _unsupported(context: Context) -> Iterator[Hit]:
     for operator, count in context.report.coverage.unsupported_ops.items():
-        message = f"{count} constant inputs of this operator may be weights, and onnxspec does not know how it uses them"
+        message = (
+            f"{count} constant inputs of this operator may be weights, and onnxspec does not know how it uses them"
+        )
         yield Hit(operator, message, key=operator, badness=float(count))
 
 
@@ -85,8 +87,8 @@ RULES = (
         "coverage-too-low",
         severity="error",
         title="too little was looked at",
-        rationale="A file whose weights were mostly not analysed passes every other rule. What is known to be no weight "
-        "(biases, masks, tables of indices) counts on neither side.",
+        rationale="A file whose weights were mostly not analysed passes every other rule. What is known to be no "
+        "weight (biases, masks, tables of indices) counts on neither side.",
         remedy="See coverage.by_reason and unsupported_ops in the report; raise limits, or report the operators.",
         thresholds=("coverage.slots", "coverage.parameters"),
         look=_too_little,

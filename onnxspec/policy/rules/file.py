@@ -28,7 +28,9 @@ def _external_data(context: Context) -> Iterator[Hit]:
     if context.policy.file.external_data:
         return
     for file in context.report.model.external_files:
-        yield Hit(file.location, "weights lie in this external file, which the policy does not allow", key=file.location)
+        yield Hit(
+            file.location, "weights lie in this external file, which the policy does not allow", key=file.location
+        )
 
 
 def _external_data_refused(context: Context) -> Iterator[Hit]:

@@ -28,7 +28,7 @@ def _denormal(context: Context) -> Iterator[Hit]:
         if share > limit:
             yield about(
                 layer,
-                f"{layer.denormals:,} of {layer.parameters:,} weights ({share:.1%}) are denormal, more than {limit:.1%}",
+                f"{layer.denormals:,} of {layer.parameters:,} weights are denormal: {share:.1%}, more than {limit:.1%}",
                 share,
             )
     yield from context.undecided("denormals", layers, "analyse the model again with this version")

@@ -88,8 +88,8 @@ RULES = (
         "clipped-codes",
         severity="warning",
         title="many codes at the end of their range",
-        rationale="Weights beyond the range were cut off: the scale is too small, and the largest weights, which matter "
-        "most, are wrong. Below 5 bits codes at the ends are normal, so the rule does not look.",
+        rationale="Weights beyond the range were cut off: the scale is too small, and the largest weights, which "
+        "matter most, are wrong. Below 5 bits codes at the ends are normal, so the rule does not look.",
         remedy="Calibrate the scale on the largest weights, or use one scale for each channel.",
         thresholds=("clipped_share",),
         look=_clipped,

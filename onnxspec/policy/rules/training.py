@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
-from statistics import NormalDist, median
 
 from onnxspec.policy.context import Context, Hit, Rule, about, number, text
 from onnxspec.results import Layer
@@ -24,7 +23,8 @@ REJECTED = 0.1
 MIN_GROUP = 8
 """Fewest layers that make a distribution."""
 
-NORMAL = NormalDist()
+MIN_TESTED = 2
+"""Fewest layers of which a share says something of the model."""
 
 
 def _noise_tested(context: Context) -> list[Layer]:
@@ -33,7 +33,7 @@ def _noise_tested(context: Context) -> list[Layer]:
         layer
         for layer in context.analysed(averaged=True)
         if layer.M is not None
-        and layer.M >= context.threshold("noise_min_side", layer)
+        and context.threshold("noise_min_side", layer) <= layer.M
         and layer.reason not in ("zero_matrix", "rank_one")
     ]
 
@@ -56,7 +56,7 @@ def _mostly_noise(context: Context) -> Iterator[Hit]:
     known = [verdict for verdict in verdicts if verdict is not None]
     noise = known.count("noise")
     share, limit = noise / len(known) if known else 0.0, context.threshold("noise_share")
-    if known and share > limit:
+    if len(known) >= MIN_TESTED and share > limit:
         message = f"{noise} of {len(known)} layers are not told from noise, more than {limit:.0%}"
         yield Hit("model", message, badness=share)
     yield from context.undecided("trained", layers, "analyse with --effort standard")
@@ -125,7 +125,9 @@ def _trap(context: Context) -> Iterator[Hit]:
         named = ", ".join(c for c in causes if isinstance(c, str)) if isinstance(causes, (list, tuple)) else ""
         ratio = number(layer.traps, "ratio_mean")
         size = "" if ratio is None else f", {ratio:.2f} times the edge of noise"
-        message = f"its largest eigenvalue survives a shuffle of all entries{size}{f' (cause: {named})' if named else ''}"
+        message = (
+            f"its largest eigenvalue survives a shuffle of all entries{size}{f' (cause: {named})' if named else ''}"
+        )
         yield about(layer, message, ratio)
     yield from context.undecided("traps", layers, "analyse with --effort full")
 
@@ -143,10 +145,26 @@ def robust_z(values: Sequence[float], errors: Sequence[float]) -> list[float]:
     list of float
         ``(x - median) / sqrt((1.4826 MAD)^2 + error^2)``; 0 where both are 0.
     """
-    middle = median(values)
-    spread = 1.4826 * median(abs(value - middle) for value in values)
+    middle = _median(values)
+    spread = 1.4826 * _median([abs(value - middle) for value in values])
     scales = [math.hypot(spread, error) for error in errors]
     return [(value - middle) / scale if scale > 0.0 else 0.0 for value, scale in zip(values, scales)]
+
+
+def _median(values: Sequence[float]) -> float:
+    """Give the median; `statistics` takes longer to import than a whole check."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else 0.5 * (ordered[half - 1] + ordered[half])
+
+
+def _z_of(p: float) -> float:
+    """Give the z that a normal variable exceeds, on either side, with chance p."""
+    low, high = 0.0, 40.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if math.erfc(middle / math.sqrt(2.0)) > p else (low, middle)
+    return high
 
 
 def _feature(layer: Layer, name: str) -> tuple[float, float] | None:
@@ -174,9 +192,9 @@ def _outlier(context: Context) -> Iterator[Hit]:
     tests = sum(len(known) for _, known in groups)
     if not tests:
         return
-    needed = -NORMAL.inv_cdf(FAMILY_LEVEL / (2 * tests))
+    needed = _z_of(FAMILY_LEVEL / tests)
     for name, known in groups:
-        middle = median(value for _, value, _ in known)
+        middle = _median([value for _, value, _ in known])
         scores = robust_z([value for _, value, _ in known], [error for _, _, error in known])
         for (layer, value, _), z in zip(known, scores):
             if abs(z) > max(needed, context.threshold("outlier_z", layer)):
@@ -238,8 +256,8 @@ RULES = (
         "outlier-layer",
         severity="info",
         title="a layer unlike the others of its role",
-        rationale="A layer whose alpha, size of weights or stable rank lies far from those of the same role in the same "
-        "model was often damaged, replaced or treated differently. First and last layers differ by nature.",
+        rationale="A layer whose alpha, size of weights or stable rank lies far from those of the same role in the "
+        "same model was often damaged, replaced or treated differently. First and last layers differ by nature.",
         remedy="Compare the layer with its neighbours and with another checkpoint.",
         thresholds=("outlier_z",),
         look=_outlier,
@@ -249,8 +267,8 @@ RULES = (
         "mostly-noise",
         severity="error",
         title="most layers are not told from noise",
-        rationale="A single such layer may be unused. Where most are, the file holds an initialisation, or weights that "
-        "were shuffled or replaced.",
+        rationale="A single such layer may be unused. Where most are, the file holds an initialisation, or weights "
+        "that were shuffled or replaced.",
         remedy="Export the trained checkpoint.",
         thresholds=("noise_share", "noise_min_side"),
         look=_mostly_noise,

@@ -1,0 +1,46 @@
+"""A command whose texts are taken as they are: typer loads pydantic (0.2 s of processor time) to check each option.
+
+Where typer has no such step, or a value needs more than a look at its type, everything is left to typer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+__all__ = ["LightCommand"]
+
+
+class _Light:
+    """Stands for typer's coercion of one option until it is needed."""
+
+    def __init__(self, descriptor: Any) -> None:
+        self._descriptor = descriptor
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Give texts, and defaults that are of their type already, as they are."""
+        annotation = self._descriptor.annotation
+        several = param.multiple or param.nargs == -1
+        if value is None:
+            return () if several else None
+        if several and annotation == list[str] and isinstance(value, (list, tuple)):
+            if all(isinstance(item, str) for item in value):
+                return list(value)
+        elif not several and type(value) is annotation and annotation in (str, int, float):
+            return value
+        from typer._coercion import build_runtime_param
+
+        return build_runtime_param(self._descriptor).coerce(value, param=param, ctx=ctx)
+
+
+class LightCommand(TyperCommand):
+    """A typer command that starts without pydantic where it can."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse as typer does, with light coercion."""
+        for param in self.params:
+            descriptor = getattr(param, "type_descriptor", None)
+            if descriptor is not None and getattr(param, "_runtime_param", self) is None:
+                vars(param)["_runtime_param"] = _Light(descriptor)
+        return super().parse_args(ctx, args)
