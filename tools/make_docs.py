@@ -3,7 +3,8 @@
     python tools/make_docs.py            writes
     python tools/make_docs.py --check    says what is out of date and ends with 1
 
-docs/metrics.md, docs/reasons.md and docs/json-schema/ come from the catalogue and the dataclasses.
+docs/metrics.md, docs/reasons.md and docs/json-schema/ come from the catalogue and the dataclasses, docs/rules/ from
+the rules of `check`.
 In README.md, what stands between ``<!-- output of: COMMAND -->`` and ``<!-- end of output -->`` is
 replaced by what the command prints in the root of the checkout.
 """
@@ -22,9 +23,21 @@ from pathlib import Path
 
 from onnxspec._schema import report_schema
 from onnxspec.catalogue import Entry, entries
+from onnxspec.findings import RuleFacts
+from onnxspec.policy.rules import RULES
+from onnxspec.policy.schema import policy_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = "<!-- Written by tools/make_docs.py from onnxspec/catalogue; edit it there. -->\n"
+RULES_GENERATED = "<!-- Written by tools/make_docs.py from onnxspec/policy/rules; edit it there. -->\n"
+GROUPS = {
+    "file": "the file",
+    "numbers": "numbers",
+    "training": "training",
+    "quantization": "quantisation",
+    "coverage": "coverage",
+    "policy": "the policy itself",
+}
 BLOCK = re.compile(r"(<!-- output of: (onnxspec [^\n]*?) -->\n).*?(<!-- end of output -->)", re.DOTALL)
 PROGRAM = "import sys; from onnxspec.cli import main; sys.argv[0] = 'onnxspec'; main()"
 
@@ -70,6 +83,49 @@ def reasons_page() -> str:
 def schema_text() -> str:
     """Give docs/json-schema/report-1.json."""
     return json.dumps(report_schema(), indent=1) + "\n"
+
+
+def policy_schema_text() -> str:
+    """Give docs/json-schema/policy-1.json."""
+    return json.dumps(policy_schema(), indent=1) + "\n"
+
+
+def rule_pages() -> dict[str, str]:
+    """Give docs/rules/: a page for each group of rules, and the list of all."""
+    groups: dict[str, list[RuleFacts]] = {}
+    for rule in RULES:
+        groups.setdefault(rule.group, []).append(rule)
+    pages = {f"{group}.md": _rule_page(group, rules) for group, rules in groups.items()}
+    rows = "".join(
+        f"| {rule.code} | [{rule.name}]({rule.group}.md#{rule.code.lower()}-{rule.name}) | {rule.severity} "
+        f"| {_text(rule.title)} |\n"
+        for rule in RULES
+    )
+    intro = (
+        "What `onnxspec check` looks for. [policy.md](../policy.md) says how to choose, tune and waive rules; "
+        "`onnxspec explain CODE` prints the same text.\n\nA rule that could not look at what it needs says so "
+        "(inconclusive); that is never a pass.\n"
+    )
+    pages["README.md"] = (
+        f"{RULES_GENERATED}\n# Rules\n\n{intro}\n| code | name | severity | finds |\n|---|---|---|---|\n{rows}"
+    )
+    return pages
+
+
+def _rule_page(group: str, rules: Iterable[RuleFacts]) -> str:
+    """Give the page of one group."""
+    parts = [f"{RULES_GENERATED}\n# Rules about {GROUPS[group]}\n"]
+    for rule in rules:
+        lines = [
+            f"## {rule.code} {rule.name}",
+            "",
+            f"**{_text(rule.title)}** ({rule.severity}). {_text(rule.rationale)}",
+        ]
+        lines += ["", f"*What to do:* {_text(rule.remedy)}"]
+        if rule.thresholds:
+            lines += ["", f"*Keys of the policy:* {', '.join(f'`{key}`' for key in rule.thresholds)}"]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
 
 
 def with_output(text: str) -> str:
@@ -146,6 +202,8 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "metrics.md": metrics_page(),
         ROOT / "docs" / "reasons.md": reasons_page(),
         ROOT / "docs" / "json-schema" / "report-1.json": schema_text(),
+        ROOT / "docs" / "json-schema" / "policy-1.json": policy_schema_text(),
+        **{ROOT / "docs" / "rules" / name: text for name, text in rule_pages().items()},
         readme: with_output(readme.read_text(encoding="utf-8")),
     }
 

@@ -45,7 +45,7 @@ def acceptance() -> None:
     print("|---|---|---|---|")
     light = (0.5, 1.0, 1.5)
     for entries in ("sym", "pareto"):
-        found = alphas(light, entries, 300, 5, "seed2018").mean(axis=1)  # type: ignore[arg-type]
+        found = alphas(light, entries, 300, 5, "seed2018").mean(axis=1)
         print(f"| {entries} | " + " | ".join(f"{abs(a - 1 - mu / 2):.3f}" for mu, a in zip(light, found)) + " |")
     print("\nmu = 5, M = 300, median of 5: one-sided below 5, with random signs above 6\n")
     for entries in ENTRIES:

@@ -10,30 +10,35 @@ from onnxspec.errors import UsageError
 
 if TYPE_CHECKING:
     from onnxspec.catalogue import Entry
+    from onnxspec.findings import RuleFacts
 
-__all__ = ["explain", "explanation"]
+__all__ = ["explain", "explanation", "rule_explanation"]
 
 WIDTH = 80
 
 
 def explain(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="alpha, too_small, bulk_spikes, ...; all names without it.")
+        str | None, typer.Argument(metavar="[NAME]", help="alpha, too_small, OS301, ...; all names without it.")
     ] = None,
 ) -> None:
-    """Say what a metric, reason, phase, verdict, role or setting means."""
+    """Say what a metric, reason, phase, verdict, role, setting or rule of check means."""
     from onnxspec.catalogue import find, suggest
     from onnxspec.cli.output import write_text
+    from onnxspec.policy import rules
 
     if name is None:
         write_text(_names(), None)
         return
-    found = find(name)
+    found = [explanation(entry) for entry in find(name)]
+    rule = rules.find(name)
+    if rule is not None:
+        found.append(rule_explanation(rule))
     if not found:
-        close = suggest(name)
+        close = (*suggest(name), *rules.suggest(name))[:3]
         hint = f"did you mean {' or '.join(close)}?" if close else "`onnxspec explain` lists every name."
         raise UsageError(f"there is no {name[:60]!r} in the catalogue; {hint}")
-    write_text("\n".join(explanation(entry) for entry in found), None)
+    write_text("\n".join(found), None)
 
 
 def explanation(entry: Entry) -> str:
@@ -46,6 +51,16 @@ def explanation(entry: Entry) -> str:
         ("source", entry.source),
     )
     lines = [f"{entry.name} ({entry.kind}): {entry.title}", "", *_wrapped(entry.what, "  ")]
+    for label, text in parts:
+        if text:
+            lines += ["", f"  {label}", *_wrapped(text, "    ")]
+    return "\n".join(lines) + "\n"
+
+
+def rule_explanation(rule: RuleFacts) -> str:
+    """Give a rule as plain text of 80 columns."""
+    lines = [f"{rule.code} {rule.name} (rule, {rule.severity}): {rule.title}"]
+    parts = (("why it matters", rule.rationale), ("what to do", rule.remedy), ("keys", ", ".join(rule.thresholds)))
     for label, text in parts:
         if text:
             lines += ["", f"  {label}", *_wrapped(text, "    ")]
@@ -71,10 +86,12 @@ def _nature(entry: Entry) -> str | None:
 def _names() -> str:
     """List every name with its title, by kind."""
     from onnxspec.catalogue import KINDS, entries
+    from onnxspec.policy.rules import RULES
 
     blocks = []
     for kind, heading in KINDS.items():
         found = entries(kind)
         width = min(max(len(entry.name) for entry in found), 26)
         blocks.append("\n".join([heading, *(f"  {entry.name:<{width}}  {entry.title}" for entry in found)]))
+    blocks.append("\n".join(["Rules", *(f"  {rule.code}  {rule.name}: {rule.title}" for rule in RULES)]))
     return "\n\n".join(blocks) + "\n"

@@ -12,17 +12,19 @@ __all__ = ["schema"]
 
 
 def schema(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="report.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="report or policy.")],
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FILE", help="Write FILE instead of standard output.")
     ] = None,
 ) -> None:
-    """Print the JSON Schema (2020-12) of the report."""
+    """Print the JSON Schema (2020-12) of reports or policies."""
     import json
 
     from onnxspec._schema import report_schema
     from onnxspec.cli.output import write_text
+    from onnxspec.policy.schema import policy_schema
 
-    if name != "report":
-        raise UsageError(f"there is no schema {name[:60]!r}; there is report.")
-    write_text(json.dumps(report_schema(), indent=1) + "\n", output)
+    schemas = {"report": report_schema, "policy": policy_schema}
+    if name not in schemas:
+        raise UsageError(f"there is no schema {name[:60]!r}; there is report, and policy.")
+    write_text(json.dumps(schemas[name](), indent=1) + "\n", output)

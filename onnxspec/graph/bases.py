@@ -34,7 +34,7 @@ _SPAN = 4096
 _ROWS = 8
 _COLUMNS = 16
 _RESIDUAL = 2e-3
-_LOBE = 0.98
+_LOBE = 0.999
 _OVERSAMPLE = 8
 
 
@@ -189,7 +189,7 @@ def triangles(matrix: Array) -> Evidence | None:
         return None
     if np.any(np.diff(first[used]) < 0) or np.any(np.diff(last[used]) < 0):
         return None
-    wide = [number for number in np.flatnonzero(used) if counts[number] >= 3]
+    wide = [number for number in np.flatnonzero(used) if counts[number] >= 6]
     straight = sum(_triangle(matrix[number, first[number] : last[number] + 1]) for number in wide)
     if straight < max(3, 0.9 * len(wide)):
         return None
@@ -197,11 +197,11 @@ def triangles(matrix: Array) -> Evidence | None:
 
 
 def _triangle(values: Array) -> bool:
-    """Say whether values rise and then fall, each in a straight line."""
+    """Say whether values rise and then fall, each in a straight line; the tip may lie between two of them."""
     top = int(np.argmax(values))
     scale = 1e-3 * float(values.max())
-    for flank in (values[: top + 1], values[top:]):
-        if flank.size >= 3 and np.abs(np.diff(flank, 2)).max() > scale + 1e-2 * np.abs(np.diff(flank)).mean():
+    for flank in (values[:top], values[top + 1 :]):
+        if flank.size >= 3 and np.abs(np.diff(flank, 2)).max() > scale:
             return False
     return bool(np.all(np.diff(values[: top + 1]) >= -scale) and np.all(np.diff(values[top:]) <= scale))
 
@@ -219,25 +219,29 @@ def sinusoids(matrix: Array) -> Evidence | None:
     return _bare(used) or _windowed(used) or _lines(used)
 
 
-def _frequencies(signals: Array, window: Array, valid: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Fit the recurrence ``s[t-1] + s[t+1] = 2 cos(w) s[t]`` of a sinusoid to rows; give w and the residuals."""
+def _frequencies(signals: Array, window: Array, valid: NDArray[np.bool_]) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Fit the recurrence ``s[t-1] + s[t+1] = 2 cos(w) s[t]`` of sinusoids; give w, residuals and verdicts.
+
+    Anything smooth fits it roughly with w = 0, so the residual is held against how
+    much a row bends; what does not bend at all fits by rounding alone.
+    """
     middle, sides = signals[:, 1:-1], signals[:, :-2] + signals[:, 2:]
     weight = window[1:-1] * (valid[:-2] & valid[1:-1] & valid[2:])
     power = (weight * middle**2).sum(axis=1)
     safe = np.where(power > 0, power, 1.0)
     cosine = (weight * middle * sides).sum(axis=1) / safe / 2
     rest = (weight * (sides - 2 * cosine[:, None] * middle) ** 2).sum(axis=1)
-    residual = np.where(power > 0, np.sqrt(rest / safe), np.inf)
-    return np.arccos(np.clip(cosine, -1, 1)), np.where(np.abs(cosine) > 1 + 1e-3, np.inf, residual)
+    bend = np.sqrt((weight * (sides - 2 * middle) ** 2).sum(axis=1) / safe)
+    residual = np.where((power > 0) & (np.abs(cosine) <= 1 + 1e-3), np.sqrt(rest / safe), np.inf)
+    good = residual <= np.minimum(_RESIDUAL, 0.05 * bend + 2e-6)
+    return np.arccos(np.clip(cosine, -1, 1)), residual, good
 
 
 def _bare(matrix: Array) -> Evidence | None:
     """Recognise sinusoids without a window: cosine transforms, tables of positions and of rotary angles."""
     ones = np.ones(matrix.shape[1])
-    frequencies, residual = _frequencies(matrix, ones, ones > 0)
-    # A slow sinusoid is nearly straight: judged beside how much the row bends and moves at all.
+    frequencies, residual, good = _frequencies(matrix, ones, ones > 0)
     moved = np.sqrt((np.diff(matrix, axis=1) ** 2).sum(axis=1) / np.maximum((matrix**2).sum(axis=1), 1e-300))
-    good = residual <= np.minimum(_RESIDUAL, 0.05 * moved + 2e-6)
     flat = moved < 1e-6
     if np.mean(good | flat) < 0.98 or np.count_nonzero(good & ~flat) < _ROWS:
         return None
@@ -287,8 +291,7 @@ def _windowed(matrix: Array) -> Evidence | None:
     if valid.sum() < _COLUMNS // 2:
         return None
     safe = np.where(valid, window, 1.0)
-    frequencies, residual = _frequencies(matrix / safe, window**2, valid)
-    good = residual < 20 * _RESIDUAL
+    frequencies, residual, good = _frequencies(matrix / safe, window**2, valid)
     if np.mean(good) < 0.9 or np.count_nonzero(good) < _ROWS:
         return None
     different = _different(np.sort(np.round(frequencies[good], 3)))
@@ -316,7 +319,7 @@ def _lines(matrix: Array) -> Evidence | None:
     centres = np.zeros(rows)
     for number, row in enumerate(matrix):
         support = np.flatnonzero(np.abs(row) > 1e-5 * np.abs(row).max())
-        width = int(np.ceil(2.0 * size / (support[-1] - support[0] + 1)))
+        width = int(np.ceil(4.0 * size / (support[-1] - support[0] + 1)))
         first, last = max(0, peaks[number] - width), peaks[number] + width + 1
         line = power[number, first:last]
         found[number] = line.sum() > _LOBE * power[number].sum() and 2 * width < power.shape[1] // 2

@@ -15,7 +15,7 @@ import numpy as np
 from onnxspec.errors import TensorError
 from onnxspec.graph import folding
 from onnxspec.graph.growing import GROWING
-from onnxspec.graph.nodes import product
+from onnxspec.graph.nodes import attribute, product
 from onnxspec.graph.view import GraphView, Scope
 from onnxspec.reading import Node, SparseTensor, StoredTensor
 
@@ -292,6 +292,13 @@ class Constants:
         key = self._intern(("stored", stored.location, stored.dtype, stored.shape))
         return Constant(key, stored.shape, stored.dtype, stored=stored, problem=stored.problem)
 
+    def _shape_of(self, node: Node, shape: tuple[int, ...]) -> Constant:
+        """Give the result of a Shape node, which needs no payload."""
+        start, end = attribute(node, "start", 0), attribute(node, "end", len(shape))
+        value = np.asarray(shape[start:end], dtype=np.int64)
+        key = self._intern(("shape", tuple(value.tolist())))
+        return Constant(key, value.shape, "int64", small_value=value)
+
     def _fold(self, node: Node, inputs: tuple[Constant | None, ...], output: int) -> Constant:
         """Describe the result of one node: shape and dtype now, the values on demand."""
         if node.op_type == "Constant" and not inputs:
@@ -300,6 +307,9 @@ class Constants:
                 return self._leaf(tensor)
         if node.op_type == "Identity" and inputs and inputs[0] is not None:
             return inputs[0]
+        if node.op_type == "Shape" and inputs and inputs[0] is not None:
+            if inputs[0].problem is None or inputs[0].node is None:
+                return self._shape_of(node, inputs[0].shape)
         keys = tuple(None if i is None else i.key for i in inputs)
         key = self._intern((node.domain, node.op_type, output, _attributes_key(node), keys))
         folded = Constant(key, (), "undefined", node=node, inputs=inputs, output=output)

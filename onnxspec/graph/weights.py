@@ -409,6 +409,9 @@ class _Surveyor:
             self._accounts.set_aside(constant, constant.problem.code)
             self._skip(node, slot, constant, constant.problem.code, constant.problem.message)
             return
+        if node.op_type in _SIZED and not slot.endswith(":0"):
+            self._accounts.set_aside(constant, "structural")
+            return
         if not _is_matrix(constant.shape):
             self._accounts.set_aside(constant, "vector")
             return

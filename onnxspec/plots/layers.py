@@ -204,7 +204,7 @@ def _left(shape: Shape, tail: Tail | None) -> float:
     """Give the start of the axis of eigenvalues: a few tiny ones would squeeze all others into a corner."""
     lowest = float(shape.edges[0])
     wanted = float(shape.edges[-1]) / 10.0**MOST_DECADES
-    return max(lowest, min(wanted, 0.01 * tail.xmin if tail is not None else wanted))
+    return float(max(lowest, min(wanted, 0.01 * tail.xmin if tail is not None else wanted)))
 
 
 def _tail_label(tail: Tail) -> str:

@@ -196,3 +196,16 @@ def test_batch_norm_that_follows_is_noticed(tmp_path: Path) -> None:
     result, _ = found(model(nodes, {"w": w, "v": w * 2, "s": vector}), tmp_path)
     assert [weight.batch_norm for weight in result.weights] == [True, False]
     assert [weight.depth for weight in result.weights] == [0, 1]
+
+
+def test_shapes_of_weights_are_no_slots(tmp_path: Path) -> None:
+    """The older dynamo exporter makes zero biases by Shape, Expand and CastLike of the weight."""
+    w = rng(2).standard_normal((8, 6, 3, 3)).astype(np.float32)
+    nodes = [
+        node("Shape", ["w"], ["dims"], start=0, end=1),
+        node("Expand", ["x1", "dims"], ["bias"]),
+        node("Conv", ["x", "w", "bias"]),
+    ]
+    result, _ = found(model(nodes, {"w": w}, inputs=("x", "x1")), tmp_path)
+    assert [weight.used_by for weight in result.weights] == [["Conv_2:1"]]
+    assert result.skipped == []

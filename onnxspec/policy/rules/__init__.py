@@ -61,5 +61,6 @@ def suggest(name: str) -> tuple[str, ...]:
     """Give up to three codes or names that look like a wrong one."""
     from difflib import get_close_matches
 
-    known = [word for rule in RULES for word in (rule.code, rule.name)]
-    return tuple(get_close_matches(name.strip(), known, n=3, cutoff=0.6))
+    known = {word.lower(): word for rule in RULES for word in (rule.code, rule.name)}
+    close = get_close_matches(name.strip().lower().replace("_", "-"), known, n=3, cutoff=0.6)
+    return tuple(known[word] for word in close)

@@ -46,7 +46,7 @@ def _noise(context: Context) -> Iterator[Hit]:
         adjusted = number(layer.trained, "p_adjusted")
         p = adjusted if adjusted is not None else number(layer.trained, "p_value")
         shown = "" if p is None else f" (p = {p:.2g}, corrected for the number of layers)"
-        yield about(layer, f"the {layer.N} x {layer.M} matrix is not told from noise of its own entries{shown}", p)
+        yield about(layer, f"the {layer.N} x {layer.M} matrix is not told from noise of its own entries{shown}")
     yield from context.undecided("trained", layers, "analyse with --effort standard")
 
 
