@@ -10,22 +10,15 @@ from typing import Annotated
 import typer
 
 from onnxspec import __version__
-from onnxspec.cli.analyze import analyze
-from onnxspec.cli.check import check, init_policy
+from onnxspec.cli.commands import COMMANDS, Group, build
 from onnxspec.cli.exit_codes import ExitCode, of_error
-from onnxspec.cli.explain import explain
-from onnxspec.cli.inspect import inspect
-from onnxspec.cli.light import LightCommand
-from onnxspec.cli.plot import plot
-from onnxspec.cli.render import render
-from onnxspec.cli.schema import schema
-from onnxspec.cli.theory import theory
 from onnxspec.errors import OnnxspecError
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="onnxspec",
+    cls=Group,
     help="Opens any ONNX file and says, from its weights alone, how well each layer was trained.",
     no_args_is_help=True,
     add_completion=False,
@@ -33,15 +26,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(analyze)
-app.command()(inspect)
-app.command(cls=LightCommand)(check)
-app.command("init-policy", cls=LightCommand)(init_policy)
-app.command()(render)
-app.command()(explain)
-app.command()(schema)
-app.command()(plot)
-app.add_typer(theory, name="theory")
 
 
 def _version(value: bool) -> None:
@@ -62,12 +46,15 @@ def _root(
 
     from onnxspec.cli.config import defaults
 
-    commands = getattr(context.command, "commands", {})
-    options = {
-        name: {option.lstrip("-").replace("-", "_"): p.name for p in command.params for option in p.opts}
-        for name, command in commands.items()
+    context.default_map = {**(context.default_map or {}), **defaults(_options, Path.cwd())}
+
+
+def _options() -> dict[str, dict[str, str]]:
+    """Give the options of every command by their names in a configuration file."""
+    return {
+        name: {option.lstrip("-").replace("-", "_"): p.name for p in build(name).params for option in p.opts}
+        for name in COMMANDS
     }
-    context.default_map = {**(context.default_map or {}), **defaults(options, Path.cwd())}
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ A key at the top holds for every command that has such an option, a key in a tab
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ __all__ = ["defaults"]
 MAX_BYTES = 2**20
 
 
-def defaults(options: Mapping[str, Mapping[str, str]], folder: Path) -> dict[str, dict[str, Any]]:
+def defaults(known: Callable[[], Mapping[str, Mapping[str, str]]], folder: Path) -> dict[str, dict[str, Any]]:
     """Read the configuration of a folder.
 
     Parameters
     ----------
-    options : mapping of str to mapping of str to str
-        For each command, its options by the name in the file, and the parameters behind them.
+    known : callable
+        Gives for each command its options by the name in the file, and the parameters
+        behind them; called only where there is a file.
     folder : Path
         Where to look.
 
@@ -39,6 +40,9 @@ def defaults(options: Mapping[str, Mapping[str, str]], folder: Path) -> dict[str
         The file cannot be read, or has a key that is no option.
     """
     path, table = _read(folder)
+    if not table:
+        return {}
+    options = known()
     result: dict[str, dict[str, Any]] = {command: {} for command in options}
     for key, value in table.items():
         if isinstance(value, dict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,8 +11,6 @@ from onnxspec.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from matplotlib.figure import Figure
 
     from onnxspec.results import Layer, Report
 
@@ -79,7 +77,7 @@ def _reports(source: str, layer: list[str] | None, *, quiet: bool) -> tuple[list
     return reports_of([source], Settings(spectra=True), Job(), layer, quiet=quiet)
 
 
-def _figures(report: Report, patterns: list[str] | None, kind: str) -> Iterator[tuple[str, Figure]]:
+def _figures(report: Report, patterns: list[str] | None, kind: str) -> Iterator[tuple[str, Any]]:
     """Give the figures one by one, each with the end of its file's name."""
     from onnxspec import plots
 

@@ -11,12 +11,14 @@ from onnxspec.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.figure import Figure
-
 __all__ = ["theory"]
 
 theory = typer.Typer(
-    help="Draw the figures of random-matrix theory: each writes STEM.png and STEM.csv.", no_args_is_help=True
+    help="Draw the figures of random-matrix theory: each writes STEM.png and STEM.csv.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Stem = Annotated[
@@ -106,7 +108,7 @@ def _checked(compute: Any) -> Any:
         raise UsageError(str(error)) from None
 
 
-def _write(stem: str, rows: Sequence[dict[str, Any]], figure: Figure) -> None:
+def _write(stem: str, rows: Sequence[dict[str, Any]], figure: Any) -> None:
     """Write the figure and its data, and say where."""
     import csv
     import io

@@ -307,9 +307,9 @@ class Constants:
                 return self._leaf(tensor)
         if node.op_type == "Identity" and inputs and inputs[0] is not None:
             return inputs[0]
-        if node.op_type == "Shape" and inputs and inputs[0] is not None:
-            if inputs[0].problem is None or inputs[0].node is None:
-                return self._shape_of(node, inputs[0].shape)
+        first = inputs[0] if inputs else None
+        if node.op_type == "Shape" and first is not None and (first.problem is None or first.node is None):
+            return self._shape_of(node, first.shape)
         keys = tuple(None if i is None else i.key for i in inputs)
         key = self._intern((node.domain, node.op_type, output, _attributes_key(node), keys))
         folded = Constant(key, (), "undefined", node=node, inputs=inputs, output=output)

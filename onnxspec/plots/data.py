@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bulk", "Minimum", "Shape", "Tail", "bulk_of", "curve_of", "minima_of", "number", "shape_of", "tail_of"]
 
-LOG_LIMIT = 290.0
+LOG_LIMIT = 150.0  # matplotlib's ticks overflow near 300
 LARGEST_ALPHA, LARGEST_COUNT = 1e6, 1e15
 LINEAR_BINS, LOG_BINS = 80, 80
 

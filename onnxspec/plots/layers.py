@@ -337,7 +337,7 @@ def _ks(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
     xmin, distance, alpha = curve
     upper.plot(xmin, distance, "-o", ms=2.5, lw=0.8, color=BLUE)
     lower.plot(xmin, alpha, "-o", ms=2.5, lw=0.8, color=BLUE)
-    lower.set_ylim(1.0, _alpha_top(alpha, tail))
+    lower.set_ylim(1.0, _alpha_top(alpha, tail, minima_of(layer)))
     log_axis(lower.xaxis, 0.9 * max(float(xmin[0]), _left(shape, tail)), 1.1 * float(xmin[-1]))
     if tail is not None and tail.D is not None:
         upper.plot(tail.xmin, tail.D, "o", ms=6, color=RED, label=f"chosen: D = {short(tail.D)}")
@@ -361,7 +361,8 @@ def _ks(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
     legend(upper)
 
 
-def _alpha_top(alpha: np.ndarray, tail: Tail | None) -> float:
+def _alpha_top(alpha: np.ndarray, tail: Tail | None, minima: list[Minimum]) -> float:
     """Give the end of alpha's axis: the last candidates, with a handful of values, would hide the rest."""
     chosen = tail.alpha if tail is not None else 2.0
-    return max(1.4 * chosen, min(1.1 * float(alpha.max()), 2.5 * chosen), 2.0)
+    others = [1.1 * m.alpha for m in minima if not m.below_min_tail]
+    return max(1.4 * chosen, min(1.1 * float(alpha.max()), 2.5 * chosen), 2.0, *others)

@@ -85,7 +85,8 @@ def parse_policy(data: bytes, name: str, base: str | None = None) -> Policy:
         start = base or str(parsed.get("profile", "standard"))
         return _policy(_merged(_profile_data(start), parsed), name)
     except PolicyFault as fault:
-        raise UsageError(f"{name}:{line_of(text, fault.path)}: {_key(fault.path)} {fault.message}.") from None
+        end = "" if fault.message.endswith("?") else "."
+        raise UsageError(f"{name}:{line_of(text, fault.path)}: {_key(fault.path)} {fault.message}{end}") from None
 
 
 def template(name: str = "standard") -> str:

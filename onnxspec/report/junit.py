@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
 from onnxspec.findings import Finding, Judgement
+from onnxspec.report._plain import plain
 from onnxspec.report.findings_table import coverage_line, headline
 
 __all__ = ["render", "xml_text"]
-
-NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, not even as a reference (section 2.2)."""
 
 
 def render(judgements: Sequence[Judgement]) -> str:
@@ -25,9 +22,8 @@ def render(judgements: Sequence[Judgement]) -> str:
 
 
 def xml_text(text: str) -> str:
-    """Escape text for XML, in attributes too; what XML cannot hold becomes U+FFFD."""
-    quoted = escape(NOT_XML.sub("�", text), {'"': "&quot;", "'": "&apos;"})
-    return quoted.replace("\n", "&#10;").replace("\r", "&#13;").replace("\t", "&#9;")
+    """Escape text for XML, in attributes too; what is not printable, which XML may not hold, becomes an escape."""
+    return escape(plain(text), {'"': "&quot;", "'": "&apos;"})
 
 
 def _suite(judgement: Judgement) -> tuple[dict[str, int], str]:

@@ -27,19 +27,25 @@ TEXT_LENGTH = 1000
 
 def render(judgements: Sequence[Judgement]) -> str:
     """Give the judgements as one SARIF run; the most severe findings come first."""
-    results = _results(judgements)
+    artifacts, places = _artifacts(judgements)
+    results = _results(judgements, places)
     kept = min(len(results), MAX_RESULTS)
     while True:
-        text = json.dumps(_log(judgements, results[:kept], len(results) - kept), indent=1, ensure_ascii=True) + "\n"
+        text = (
+            json.dumps(_log(judgements, artifacts, results[:kept], len(results) - kept), indent=1, ensure_ascii=True)
+            + "\n"
+        )
         if len(text) <= MAX_BYTES or kept == 0:
             return text
         kept = kept * 9 // 10
 
 
-def _log(judgements: Sequence[Judgement], results: list[dict[str, Any]], left_out: int) -> dict[str, Any]:
+def _log(
+    judgements: Sequence[Judgement], artifacts: list[dict[str, Any]], results: list[dict[str, Any]], left_out: int
+) -> dict[str, Any]:
     """Put the log together."""
     rules = _rules(judgements)
-    notifications = [_notification(judgement, at) for at, judgement in enumerate(judgements) if judgement.problem]
+    notifications = [_notification(judgement) for judgement in judgements if judgement.problem]
     if left_out:
         text = f"{left_out} findings are left out, as GitHub shows {MAX_RESULTS} and takes {MAX_BYTES} bytes."
         notifications.append({"level": "warning", "message": {"text": text}})
@@ -50,7 +56,7 @@ def _log(judgements: Sequence[Judgement], results: list[dict[str, Any]], left_ou
     run = {
         "tool": {"driver": driver},
         "invocations": [invocation],
-        "artifacts": [_artifact(judgement) for judgement in judgements],
+        "artifacts": artifacts,
         "columnKind": "unicodeCodePoints",
         "results": results,
         "properties": {"onnxspec": [_properties(judgement) for judgement in judgements]},
@@ -84,11 +90,23 @@ def _github_severity(severity: str) -> str:
     return {"error": "error", "warning": "warning"}.get(severity, "recommendation")
 
 
-def _results(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
+def _artifacts(judgements: Sequence[Judgement]) -> tuple[list[dict[str, Any]], list[int]]:
+    """Give the files, each once as SARIF demands, and the place of each judgement's file among them."""
+    artifacts: list[dict[str, Any]] = []
+    places = []
+    for judgement in judgements:
+        artifact = _artifact(judgement)
+        if artifact not in artifacts:
+            artifacts.append(artifact)
+        places.append(artifacts.index(artifact))
+    return artifacts, places
+
+
+def _results(judgements: Sequence[Judgement], files: Sequence[int]) -> list[dict[str, Any]]:
     """Give every finding as a result, failing ones of all models first."""
     codes = sorted({rule.code for judgement in judgements for rule in judgement.rules})
     places = {code: index for index, code in enumerate(codes)}
-    found = [(judgement, at, finding) for at, judgement in enumerate(judgements) for finding in judgement.findings]
+    found = [(judgement, at, finding) for at, judgement in zip(files, judgements) for finding in judgement.findings]
     found.sort(key=lambda item: not item[2].fails)
     return [_result(judgement, at, finding, places) for judgement, at, finding in found]
 
@@ -148,11 +166,11 @@ def _properties(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _notification(judgement: Judgement, at: int) -> dict[str, Any]:
+def _notification(judgement: Judgement) -> dict[str, Any]:
     return {
         "level": "error",
         "message": {"text": _text(judgement.problem or "", TEXT_LENGTH)},
-        "locations": [{"physicalLocation": {"artifactLocation": {"uri": _uri(judgement.path), "index": at}}}],
+        "locations": [{"physicalLocation": {"artifactLocation": {"uri": _uri(judgement.path)}}}],
     }
 
 
@@ -160,7 +178,11 @@ def _uri(path: str) -> str:
     """Give a path as a URI reference: relative ones stay relative."""
     pure = PurePath(path)
     prefix = "file://" if pure.is_absolute() else ""
-    return prefix + quote(pure.as_posix().encode("utf-8", "surrogateescape"), safe="/~!$&'()*+,;=@")
+    try:
+        path_bytes = pure.as_posix().encode("utf-8", "surrogateescape")  # as the file system has it
+    except UnicodeEncodeError:
+        path_bytes = pure.as_posix().encode("utf-8", "surrogatepass")
+    return prefix + quote(path_bytes, safe="/~!$&'()*+,;=@")
 
 
 def _text(text: str, length: int) -> str:

@@ -42,7 +42,8 @@ def layer(name: str = "a", **values: Any) -> Layer:
 
 
 def _hex(name: str, salt: int) -> str:
-    return f"{salt:02x}{name.encode().hex()}".ljust(64, "0")[:64]
+    written = name.encode("utf-8", "surrogatepass").hex()
+    return f"{salt:02x}{written}".ljust(64, "0")[:64]
 
 
 def failed(name: str, reason: str, detail: str = "why") -> Layer:

@@ -237,9 +237,7 @@ def test_thresholds_by_role_and_glob() -> None:
     low = report(layer("enc.0", alpha=1.5, alpha_ci=(1.2, 1.8)))
     assert codes(low, replace(ALL, role_thresholds={"dense": {"alpha_low": 1.1}})) == []
     assert codes(low, replace(ALL, role_thresholds={"conv": {"alpha_low": 1.1}})) == ["OS302"]
-    both = replace(
-        ALL, role_thresholds={"dense": {"alpha_low": 1.1}}, layer_thresholds={"enc.*": {"alpha_low": 1.9}}
-    )
+    both = replace(ALL, role_thresholds={"dense": {"alpha_low": 1.1}}, layer_thresholds={"enc.*": {"alpha_low": 1.9}})
     assert codes(low, both) == ["OS302"]
     last = replace(ALL, layer_thresholds={"enc.*": {"alpha_low": 1.1}, "*.0": {"alpha_low": 1.9}})
     assert codes(low, last) == ["OS302"]

@@ -1,0 +1,33 @@
+"""Every command of the help exists, and the help stays cheap."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from onnxspec.cli.commands import COMMANDS
+from tests.cli.conftest import Run
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str, run: Run) -> None:
+    done = run(name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert name in done.stdout
+
+
+def test_the_help_builds_no_command() -> None:
+    code = "import sys; from onnxspec.cli import main; sys.argv = ['onnxspec', '--help']\ntry: main()\nexcept SystemExit: pass\nprint(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.rpartition("\n[")[2]
+    assert "'onnxspec.cli.commands'" in loaded
+    for module in ("onnxspec.cli.analyze", "onnxspec.results", "numpy", "rich", "pydantic"):
+        assert f"'{module}'" not in loaded
+
+
+def test_a_wrong_command_is_a_usage_error(run: Run) -> None:
+    done = run("analyse")
+    assert done.returncode == 2
+    assert "analyse" in done.stderr

@@ -1,0 +1,94 @@
+"""Hostile graphs end as they should, in a child process with limits on memory and time."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import onnxspec
+from fixtures.hostile.graph import CASES, NASTY, GraphCase, many_nodes, many_tensors
+
+GIB = 2**30
+
+
+def limited() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (3 * GIB, 3 * GIB))
+
+
+def program(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "onnxspec", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        preexec_fn=limited,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.number}-{case.name}")
+def test_outcome(case: GraphCase, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(case.write())
+    done = program("inspect", str(path), "-f", "json")
+    assert "Traceback" not in done.stderr
+    assert done.returncode in case.exits, done.stderr
+    report = json.loads(done.stdout)
+    codes = {entry["code"] for entry in report["diagnostics"]} | {skip["reason"] for skip in report["skipped"]}
+    assert case.code is None or case.code in codes
+    assert "ok" in {layer["id"] for layer in report["layers"] if layer["status"] != "failed"}
+
+
+@pytest.mark.parametrize("name", ["nasty_names", "long_names", "doubling", "cycle", "foreign"])
+@pytest.mark.parametrize("form", ["table", "csv"])
+def test_other_formats(name: str, form: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(next(case for case in CASES if case.name == name).write())
+    done = program("analyze", "--effort", "fast", "-q", str(path), "-f", form)
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 4)
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
+    assert "\x00" not in done.stdout
+    if form == "csv":
+        assert not any(
+            cell.startswith(("=", "-1+", "@")) for line in done.stdout.splitlines() for cell in line.split(",")
+        )
+
+
+def test_every_nasty_name_is_a_layer_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(next(case for case in CASES if case.name == "nasty_names").write())
+    layers = onnxspec.inspect(path).layers
+    assert len(layers) == len(NASTY) + 1
+    assert len({layer.id for layer in layers}) == len(layers)
+    assert all(layer.id.isprintable() for layer in layers)
+
+
+CHILD = """
+import resource, sys, time
+import onnxspec
+start = time.perf_counter()
+report = onnxspec.inspect(sys.argv[1])
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, len(report.layers))
+"""
+
+
+@pytest.mark.parametrize("write", [many_nodes, many_tensors])
+def test_two_hundred_thousand_nodes(write, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(write(200_000))
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(path)], capture_output=True, text=True, timeout=120, check=True
+    )
+    seconds, kilobytes, layers = done.stdout.split()
+    assert int(kilobytes) < 2**20
+    assert float(seconds) < 10 or time.perf_counter() - start > 3 * time.process_time()  # a busy machine
+    assert int(layers) >= 1
