@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from onnxspec.fits.power_law import fit_power_law
     from onnxspec.graph import WeightMatrix
     from onnxspec.limits import Limits
+    from onnxspec.policy import check, load_policy
     from onnxspec.results import Coverage, Layer, PowerLawFit, Report, Spectrum
     from onnxspec.settings import Settings
     from onnxspec.spectra.eigen import spectrum
@@ -49,9 +50,11 @@ _HOME = {
     "WeightMatrix": "graph",
     "analyze": "engine",
     "analyze_many": "engine",
+    "check": "policy",
     "fit_power_law": "fits.power_law",
     "inspect": "engine",
     "iter_weights": "engine",
+    "load_policy": "policy",
     "spectrum": "spectra.eigen",
 }
 
@@ -75,9 +78,11 @@ __all__ = [
     "__version__",
     "analyze",
     "analyze_many",
+    "check",
     "fit_power_law",
     "inspect",
     "iter_weights",
+    "load_policy",
     "spectrum",
 ]
 

@@ -66,7 +66,7 @@ ENTRIES = (
         title="weights too small for normal numbers",
         what="Weights that are not zero and smaller than the smallest normal number of float32.",
         formula="number of w with 0 < |w| < 2^-126",
-        how_to_read="0 in a healthy layer. Many come from weight decay without gradient, and slow many processors down.",
+        how_to_read="0 in a healthy layer. Weight decay without gradient makes them; they slow many processors down.",
     ),
     _size(
         name="depth",

@@ -222,9 +222,7 @@ def _between_groups(sums: Array, s2: float, s4: float, groups: int, size: int) -
     p22 = (s2 * s2 - s4) / n / (n - 1)
     p211 = (2.0 * s4 - s2 * s2) / n / (n - 1) / (n - 2)
     p1111 = (3.0 * s2 * s2 - 6.0 * s4) / n / (n - 1) / (n - 2) / (n - 3)
-    fourth = (
-        size * p4 + pairs * (4.0 * p31 + 3.0 * p22) + pairs * (size - 2) * (6.0 * p211 + (size - 3) * p1111)
-    )
+    fourth = size * p4 + pairs * (4.0 * p31 + 3.0 * p22) + pairs * (size - 2) * (6.0 * p211 + (size - 3) * p1111)
     crossed = size * size * p22 + 2.0 * size * pairs * p211 + pairs * pairs * p1111
     mean = s2 * (groups - 1.0) * size / (n - 1.0)
     variance = groups * fourth + groups * (groups - 1.0) * crossed - mean * mean

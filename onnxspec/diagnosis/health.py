@@ -186,9 +186,7 @@ def health(
     return Health(_tail(alpha), spanned, tuple(flags), len(spanned) == 1, interval)
 
 
-def _interval(
-    alpha: float | None, ci: tuple[float, float] | None, stderr: float | None
-) -> tuple[float, float] | None:
+def _interval(alpha: float | None, ci: tuple[float, float] | None, stderr: float | None) -> tuple[float, float] | None:
     """Choose the interval of alpha."""
     if alpha is None:
         return None

@@ -18,14 +18,14 @@ def depths(view: GraphView) -> dict[tuple[int, int], int]:
     of_node: dict[tuple[int, int], int] = {}
     for scope, index, node in view.nodes():
         before = of_node.get((scope.owner[0].index, scope.owner[1]), 0) if scope.owner else 0
+        weighted = operator(node) in HANDLERS
         constant = False
         for name in node.inputs:
             value = view.resolve(scope, name) if name else None
             if value is not None:
                 before = max(before, of_value.get((value[0].index, value[1]), 0))
-                constant = constant or view.is_constant(*value)
+                constant = constant or (weighted and view.is_constant(*value))
         of_node[scope.index, index] = before
-        after = before + (constant and operator(node) in HANDLERS)
         for output in node.outputs:
-            of_value[scope.index, output] = after
+            of_value[scope.index, output] = before + constant
     return of_node

@@ -25,18 +25,15 @@ def merge_equal(weights: list[WeightMatrix]) -> list[WeightMatrix]:
         for sampled in _groups(alike, _sample):
             for same in _groups(sampled, _digest):
                 first = same[0]
+                names = dict.fromkeys(name for weight in same for name in (weight.tensor, *weight.copies))
                 for weight in same[1:]:
                     first.used_by.extend(weight.used_by)
                     first.slots += weight.slots
                     first.small_slots += weight.small_slots
                     weight.merged_into = first
-                    first.copies += [name for name in (weight.tensor, *weight.copies) if name not in _names(first)]
                     dropped.add(id(weight))
+                first.copies[:] = [name for name in names if name != first.tensor]
     return [weight for weight in weights if id(weight) not in dropped]
-
-
-def _names(weight: WeightMatrix) -> tuple[str, ...]:
-    return weight.tensor, *weight.copies
 
 
 def _groups(weights: Iterable[WeightMatrix], key: Callable[[WeightMatrix], object]) -> Iterator[list[WeightMatrix]]:

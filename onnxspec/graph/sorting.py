@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onnxspec.graph.options import SurveyOptions
     from onnxspec.graph.weights import WeightMatrix
 
-__all__ = ["Sorted", "evidence_of", "sort_out"]
+__all__ = ["LOOKS", "Sorted", "evidence_of", "sort_out"]
 
 NEAR = 2
 """Weights before a layer that takes its input from a fixed basis, at most."""
@@ -27,6 +27,9 @@ SMALL = 2**16
 BUDGET = 2**21
 TABLE = 2**22
 """Elements that are read to look at them: of one matrix anywhere, of all others, of one table."""
+
+LOOKS = 1000
+"""Matrices that are looked at; models have a few hundred."""
 
 _NAMES = re.compile(
     r"stft|fourier|dft|dct|mel|fbank|filter_?bank|basis|cqt|window|sinus|pos_?(emb|enc)|position|mask|tril|triu"
@@ -62,7 +65,7 @@ def sort_out(weights: Sequence[WeightMatrix], options: SurveyOptions) -> Sorted:
     """
     result = Sorted()
     used: set[str] = set()
-    budget = BUDGET
+    budget, looks = BUDGET, LOOKS
     for weight in weights:
         names = (weight.id, weight.name, weight.tensor, *weight.used_by)
         excluded = _first(names, options.exclude, used)
@@ -79,7 +82,8 @@ def sort_out(weights: Sequence[WeightMatrix], options: SurveyOptions) -> Sorted:
                 weight.slot = replace(weight.slot, role=role)
         else:
             evidence = None
-            if not kept and _candidate(weight, budget):
+            if not kept and looks and _candidate(weight, budget):
+                looks -= 1
                 if not _near(weight) and weight.constant.size > SMALL:
                     budget -= weight.constant.size
                 evidence = _look(weight)

@@ -42,8 +42,6 @@ NEVER_FOLDED = frozenset(
 )
 """Operators that are not evaluated: they run graphs, or their result is not fixed."""
 
-UNSEEN = object()
-
 
 Severity = Literal["info", "warning", "error"]
 
@@ -287,8 +285,11 @@ class GraphView:
 
     def is_constant(self, scope: Scope, name: str) -> bool:
         """Say whether a defined value depends on stored tensors alone."""
-        stack = [(scope, name)]
         known = self._constant
+        found = known.get((scope.index, name))
+        if found is not None:
+            return found
+        stack = [(scope, name)]
         while stack:
             scope_now, name_now = value = stack[-1]
             key = (scope_now.index, name_now)
@@ -300,32 +301,47 @@ class GraphView:
                 known[key] = name_now in scope_now.initializers
                 stack.pop()
                 continue
-            sources = [self.resolve(scope_now, source) for source in node.inputs if source]
-            states = [None if s is None else known.get((s[0].index, s[1]), UNSEEN) for s in sources]
-            if any(state is None or state is False for state in states):
-                known[key] = False
-            elif all(state is True for state in states):
-                known[key] = bool(sources) or node.op_type == "Constant"
+            verdict, unseen = self._by_inputs(scope_now, node)
+            if verdict is not None:
+                known[key] = verdict
             elif key in self._pending:
                 known[key] = False
                 self._note("cyclic_graph", "error", "the graph has a cycle through this value", name_now)
             else:
                 self._pending.add(key)
-                stack.extend(s for s, state in zip(sources, states) if s is not None and state is UNSEEN)
+                stack.extend(unseen)
                 continue
             self._pending.discard(key)
             if stack and stack[-1] == value:
                 stack.pop()
         return bool(known[(scope.index, name)])
 
+    def _by_inputs(self, scope: Scope, node: Node) -> tuple[bool | None, list[Value]]:
+        """Say whether a node's result is constant, or give the inputs of which that must be known first."""
+        unseen: list[Value] = []
+        for source in node.inputs:
+            if not source:
+                continue
+            value = self.resolve(scope, source)
+            if value is None:
+                return False, []
+            state = self._constant.get((value[0].index, value[1]))
+            if state is False:
+                return False, []
+            if state is None:
+                unseen.append(value)
+        if unseen:
+            return None, unseen
+        return any(node.inputs) or node.op_type == "Constant", []
+
     def _foldable(self, scope: Scope, name: str) -> Node | None:
         """Give the node that makes a value, where folding it is allowed."""
         if name in scope.initializers or name not in scope.producers:
             return None
         node = scope.nodes[scope.producers[name]]
-        if node.op_type in NEVER_FOLDED or self.function_of(node) is not None:
+        if node.op_type in NEVER_FOLDED or (self._functions and self.function_of(node) is not None):
             return None
-        if any(isinstance(a.value, Graph) for a in node.attributes.values()):
+        if node.attributes and any(isinstance(a.value, Graph) for a in node.attributes.values()):
             return None
         return node
 

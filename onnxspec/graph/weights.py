@@ -10,6 +10,7 @@ import numpy as np
 from onnxspec.errors import TensorError
 from onnxspec.graph import classical, layouts, quantization
 from onnxspec.graph.accounts import Accounts
+from onnxspec.graph.bases import Evidence
 from onnxspec.graph.constants import Constant, Constants, Watch, made_of_fills
 from onnxspec.graph.depth import depths
 from onnxspec.graph.identity import merge_equal
@@ -21,7 +22,7 @@ from onnxspec.graph.roles import BIASES, NO_WEIGHT, NOT_AVERAGED, slot_roles
 from onnxspec.graph.runtime import Runtime
 from onnxspec.graph.slices import Slice, slice_of, stacked
 from onnxspec.graph.slots import Operands, SlotRole
-from onnxspec.graph.sorting import evidence_of, sort_out
+from onnxspec.graph.sorting import LOOKS, evidence_of, sort_out
 from onnxspec.graph.soundness import check
 from onnxspec.graph.view import GraphView, Scope
 from onnxspec.reading import Model, Node, StoredTensor
@@ -255,6 +256,7 @@ class _Surveyor:
         self._weights: dict[tuple[object, ...], WeightMatrix] = {}
         self._skipped: list[Skip] = []
         self._slots: dict[tuple[int, int, int], tuple[str, WeightMatrix]] = {}
+        self._seen: dict[int, Evidence | None] = {}
         self._carried: list[tuple[Node, str, Constant]] = []
         self._depths = depths(view)
 
@@ -428,7 +430,9 @@ class _Surveyor:
             reason, detail = "semi_dynamic", f"{node.op_type} changes it by sizes that only a run knows"
         elif known or node.op_type in NO_WEIGHT:
             reason, detail = "not_a_weight", f"{node.op_type} multiplies no matrix with it"
-            evidence = evidence_of(constant)
+            if constant.key not in self._seen and len(self._seen) < LOOKS:
+                self._seen[constant.key] = evidence_of(constant)
+            evidence = self._seen.get(constant.key)
             if evidence is not None:
                 reason, detail = evidence.reason, evidence.detail
         else:

@@ -91,7 +91,7 @@ def parse_policy(data: bytes, name: str, base: str | None = None) -> Policy:
 
 def template(name: str = "standard") -> str:
     """Give a policy file that starts from a profile, with a comment on every key."""
-    from onnxspec.policy.template import commented
+    from onnxspec.policy.commented import commented
 
     return commented(profile(name))
 

@@ -303,9 +303,7 @@ def localisation(matrix: ArrayLike, spikes: int, *, side: Literal["right", "left
     looked_at = vectors[:, chosen] if side == "right" else W @ vectors[:, chosen]
     lone = _separated(values)
     usable = [bool(np.any(looked_at[:, j] != 0.0)) for j in range(len(chosen))]
-    metrics = [
-        vector_metrics(looked_at[:, j], i, degenerate=not lone[i]) for j, i in enumerate(chosen) if usable[j]
-    ]
+    metrics = [vector_metrics(looked_at[:, j], i, degenerate=not lone[i]) for j, i in enumerate(chosen) if usable[j]]
     top = tuple(m for m in metrics if m.index < count)
     return _summary(empty, top, [m for m in metrics if m.index >= count], spikes > 0)
 

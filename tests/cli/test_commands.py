@@ -19,7 +19,15 @@ def test_every_command_has_help(name: str, run: Run) -> None:
 
 
 def test_the_help_builds_no_command() -> None:
-    code = "import sys; from onnxspec.cli import main; sys.argv = ['onnxspec', '--help']\ntry: main()\nexcept SystemExit: pass\nprint(sorted(sys.modules))"
+    code = """
+import sys
+from onnxspec.cli import main
+sys.argv = ["onnxspec", "--help"]
+try:
+    main()
+except SystemExit:
+    print(sorted(sys.modules))
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.rpartition("\n[")[2]
     assert "'onnxspec.cli.commands'" in loaded
