@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from onnxspec.cli.light import LightCommand
+from onnxspec.cli.light import LightCommand, lighten
 
 __all__ = ["COMMANDS", "Group", "Place", "build"]
 
@@ -59,6 +59,11 @@ def build(name: str) -> Any:
 
 class Group(TyperGroup):
     """A group whose commands are built when they are called."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse as typer does, with light coercion."""
+        lighten(self.get_params(ctx))
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is typer's
         """Give the names in the order of the help."""

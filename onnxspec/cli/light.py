@@ -5,11 +5,12 @@ Where typer has no such step, or a value needs more than a look at its type, eve
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from typer.core import TyperCommand
 
-__all__ = ["LightCommand"]
+__all__ = ["LightCommand", "lighten"]
 
 
 class _Light:
@@ -34,13 +35,18 @@ class _Light:
         return build_runtime_param(self._descriptor).coerce(value, param=param, ctx=ctx)
 
 
+def lighten(params: Iterable[Any]) -> None:
+    """Put off typer's coercion of parameters until it is needed."""
+    for param in params:
+        descriptor = getattr(param, "type_descriptor", None)
+        if descriptor is not None and getattr(param, "_runtime_param", param) is None:
+            vars(param)["_runtime_param"] = _Light(descriptor)
+
+
 class LightCommand(TyperCommand):
     """A typer command that starts without pydantic where it can."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse as typer does, with light coercion."""
-        for param in self.params:
-            descriptor = getattr(param, "type_descriptor", None)
-            if descriptor is not None and getattr(param, "_runtime_param", self) is None:
-                vars(param)["_runtime_param"] = _Light(descriptor)
+        lighten(self.get_params(ctx))
         return super().parse_args(ctx, args)

@@ -16,6 +16,8 @@ __all__ = ["inert", "load_reports"]
 
 STDIN = "-"
 DEPTH = 64
+OPENING = frozenset(b"[{")
+NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def load_reports(path: str, limits: Limits = DEFAULT_LIMITS) -> list[Report]:
@@ -29,7 +31,9 @@ def load_reports(path: str, limits: Limits = DEFAULT_LIMITS) -> list[Report]:
     from onnxspec.results import reports_from_json
 
     try:
-        return [inert(report) for report in reports_from_json(_bytes(path, limits.report_bytes))]
+        data = _bytes(path, limits.report_bytes)
+        reports = reports_from_json(data)
+        return reports if _is_plain(data) else [inert(report) for report in reports]
     except ReportError as error:
         raise ReportError(f"{path}: {error}") from None
 
@@ -47,6 +51,22 @@ def _bytes(path: str, limit: int) -> bytes:
     if len(data) > limit:
         raise ReportError(f"is larger than {limit:,} bytes; no report is.")
     return data
+
+
+def _is_plain(data: bytes) -> bool:
+    """Say whether every text in valid JSON is printable and the nesting shallow, by its bytes alone.
+
+    Without escapes and DEL, ASCII inside a JSON text is printable, and every second
+    part between quotes is a text.
+    """
+    if not data.isascii() or b"\\" in data or b"\x7f" in data:
+        return False
+    depth = 0
+    for bracket in b"".join(data.split(b'"')[::2]).translate(None, NO_BRACKETS):
+        depth += 1 if bracket in OPENING else -1
+        if depth > DEPTH:
+            return False
+    return True
 
 
 def inert(value: Any, depth: int = 0) -> Any:

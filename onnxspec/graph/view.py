@@ -171,7 +171,7 @@ class GraphView:
 
     def function_of(self, node: Node) -> Function | None:
         """Give the local function that a node calls."""
-        return self._functions.get((node.domain, node.op_type, node.overload))
+        return self._functions.get((node.domain, node.op_type, node.overload)) if self._functions else None
 
     def _build(self) -> None:
         """Open all scopes, depth first: what a function gives is known when its call is passed."""
@@ -282,6 +282,14 @@ class GraphView:
                 names.add(current.function)
             current = current.owner[0] if current.owner else None
         return names
+
+    def reads_constant(self, scope: Scope, node: Node) -> bool:
+        """Say whether any input of a node is constant."""
+        for name in node.inputs:
+            value = self.resolve(scope, name) if name else None
+            if value is not None and self.is_constant(*value):
+                return True
+        return False
 
     def is_constant(self, scope: Scope, name: str) -> bool:
         """Say whether a defined value depends on stored tensors alone."""

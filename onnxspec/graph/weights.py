@@ -258,14 +258,17 @@ class _Surveyor:
         self._slots: dict[tuple[int, int, int], tuple[str, WeightMatrix]] = {}
         self._seen: dict[int, Evidence | None] = {}
         self._carried: list[tuple[Node, str, Constant]] = []
-        self._depths = depths(view)
+        self._places: list[tuple[WeightMatrix, tuple[int, int]]] = []
 
     def run(self) -> Survey:
         for scope, index, node in self._view.nodes():
             if node.domain == classical.DOMAIN:
                 self._attributes(scope, index, node)
-            if node.outputs and not self._is_folded(scope, node) and self._view.function_of(node) is None:
+            if node.inputs and node.outputs and self._view.function_of(node) is None:
                 self._node(scope, index, node)
+        before = depths(self._view)
+        for weight, place in self._places:
+            weight.depth = before.get(place, 0)
         for node, slot, constant in self._carried:
             if not self._accounts.holds_weight(constant):
                 self._no_weight(node, slot, constant, known=node.op_type == "Loop")
@@ -310,6 +313,8 @@ class _Surveyor:
 
     def _node(self, scope: Scope, index: int, node: Node) -> None:
         """Sort the constant inputs of one node."""
+        if not (self._view.reads_constant(scope, node) or self._view.has_slices) or self._is_folded(scope, node):
+            return
         constants, slices = self._operands(scope, node)
         if not constants:
             return
@@ -385,7 +390,7 @@ class _Surveyor:
                 node.name,
                 scope.place,
                 index,
-                self._depths.get((scope.index, index), 0),
+                0,
                 [],
                 0,
                 problem=constant.problem,
@@ -397,6 +402,7 @@ class _Surveyor:
             except (ValueError, IndexError) as error:
                 weight.problem = weight.problem or TensorError("invalid_graph", f"the weight does not fit: {error}")
             self._weights[key] = weight
+            self._places.append((weight, (scope.index, index)))
         if slot not in weight.used_by:
             weight.used_by.append(slot)
             weight.slots += first and constant.size >= MIN_ELEMENTS

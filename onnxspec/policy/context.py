@@ -18,6 +18,9 @@ NOT_LOOKED_AT = frozenset({"effort", "not_computed", "bootstrap_failed", "not_in
 """Reasons of a null that say nothing of the layer itself."""
 
 
+WHOLE = "attention_qkv"
+
+
 @dataclass(frozen=True)
 class Hit:
     """What a rule says before the policy is asked what follows from it.
@@ -69,9 +72,14 @@ class Context:
         return chosen
 
     def analysed(self, *, averaged: bool = False) -> Iterator[Layer]:
-        """Give the layers that have numbers; on request only those that enter means."""
+        """Give the layers that have numbers; on request only those that enter means.
+
+        Query, key and value in one weight are looked at one by one, not a fourth time together.
+        """
+        parts = {layer.tensor for layer in self.report.layers if layer.role != WHOLE}
         for layer in self.report.layers:
-            if layer.status == "ok" and (layer.averaged or not averaged):
+            apart = layer.role == WHOLE and layer.tensor in parts
+            if layer.status == "ok" and (layer.averaged or not averaged) and not apart:
                 yield layer
 
     def undecided(self, field: str, layers: Sequence[Layer], needs: str) -> Iterator[Hit]:

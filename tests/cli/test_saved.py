@@ -12,7 +12,7 @@ import pytest
 
 import onnxspec
 from onnxspec.catalogue import entries
-from onnxspec.cli.saved import inert, load_reports
+from onnxspec.cli.saved import _is_plain, inert, load_reports
 from onnxspec.errors import ReportError
 from onnxspec.limits import Limits
 from tests.cli.conftest import Run
@@ -175,3 +175,22 @@ def test_no_heavy_library_is_loaded(arguments: list[str], saved: Path) -> None:
     assert "onnxspec" in loaded
     assert not loaded & {"numpy", "onnx", "numba", "scipy", "onnxruntime", "powerlaw", "matplotlib"}
     assert len(done.stdout) > 1000
+
+
+def test_plain_bytes_are_told_from_those_that_need_a_look() -> None:
+    assert _is_plain(b'{"a": ["b c", 1]}')
+    for odd in ('"\\u001b"', '"\x7f"', '"\u202e"', '"\\\\"', "[" * 65 + "]" * 65):
+        assert not _is_plain(odd.encode())
+    assert _is_plain(b'"' + b"[" * 65 + b'"')
+    assert not _is_plain(b'["' + b"]" * 99 + b'",' + b"[" * 64 + b"]" * 65)
+
+
+def test_brackets_in_texts_hide_no_depth(saved: Path, tmp_path: Path) -> None:
+    data = json.loads(saved.read_text())
+    deep: object = 1
+    for _ in range(70):
+        deep = [deep]
+    data["layers"][0]["trained"] = {"a": "]" * 100, "b": deep}
+    (tmp_path / "deep.json").write_text(json.dumps(data))
+    with pytest.raises(ReportError, match="nested too deep"):
+        load_reports(str(tmp_path / "deep.json"))

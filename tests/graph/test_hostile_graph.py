@@ -6,7 +6,7 @@ import json
 import resource
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,21 +75,25 @@ def test_every_nasty_name_is_a_layer_of_its_own(tmp_path: Path) -> None:
 CHILD = """
 import resource, sys, time
 import onnxspec
-start = time.perf_counter()
+start = time.process_time()
+total = 0
+for number in range(10_000_000):
+    total += number
+unit = time.process_time() - start
+start = time.process_time()
 report = onnxspec.inspect(sys.argv[1])
-print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, len(report.layers))
+print(time.process_time() - start, unit, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, len(report.layers))
 """
 
 
-@pytest.mark.parametrize("write", [many_nodes, many_tensors])
-def test_two_hundred_thousand_nodes(write, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("write", "layers"), [(many_nodes, 4000), (many_tensors, 1)])
+def test_two_hundred_thousand_nodes(write: Callable[[int], bytes], layers: int, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(write(200_000))
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(path)], capture_output=True, text=True, timeout=120, check=True
-    )
-    seconds, kilobytes, layers = done.stdout.split()
-    assert int(kilobytes) < 2**20
-    assert float(seconds) < 10 or time.perf_counter() - start > 3 * time.process_time()  # a busy machine
-    assert int(layers) >= 1
+    command = [sys.executable, "-c", CHILD, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    seconds, unit, kilobytes, found = (float(text) for text in done.stdout.split())
+    assert found == layers
+    assert kilobytes < 2**20
+    # 10 s on a core that adds ten million numbers in 0.6 s; a busy machine is slower at both.
+    assert seconds < 10 * max(1.0, unit / 0.6)

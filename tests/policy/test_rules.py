@@ -158,7 +158,17 @@ def test_rank_collapse() -> None:
     assert codes(report(layer(rank=115))) == ["OS205"]
     assert codes(report(layer(rank=115, role="depthwise_conv"))) == []
     assert codes(report(layer(phase="rank_collapse"))) == ["OS205"]
+    assert codes(report(layer(rank=60, dtype="float16"))) == []
+    assert codes(report(layer(rank=60, dtype="int8", quantization=quantized()))) == []
+    assert codes(report(layer(rank=60, dtype="int8", quantization=quantized(), phase="rank_collapse"))) == ["OS205"]
     assert codes(report(layer(phase="rank_collapse", rank=64)), with_threshold(rank_loss_share=1.0)) == []
+
+
+def test_query_key_and_value_are_not_looked_at_twice() -> None:
+    parts = [layer(f"w.{name}", tensor="w", rank=3) for name in ("query", "key", "value")]
+    whole = layer("w", tensor="w", role="attention_qkv", rank=9, averaged=False)
+    assert codes(report(*parts, whole)) == ["OS205"] * 3
+    assert codes(report(whole)) == ["OS205"]
 
 
 def test_duplicates() -> None:

@@ -57,12 +57,20 @@ def _rank_collapse(context: Context) -> Iterator[Hit]:
             continue
         lost = layer.num_evals - layer.rank
         share, limit = lost / layer.num_evals, context.threshold("rank_loss_share", layer)
-        collapsed = layer.phase == "rank_collapse"
-        if share > limit or (collapsed and limit < 1.0):
+        collapsed = layer.phase == "rank_collapse" and limit < 1.0
+        if share > limit and (collapsed or not _narrow(layer)):
             told = "; phase rank_collapse" if collapsed else ""
             message = f"rank {layer.rank} of {layer.num_evals}: {lost} directions ({share:.0%}) are missing{told}"
             yield about(layer, message, share)
+        elif collapsed:
+            message = f"phase rank_collapse: some eigenvalues lie decades below the rest, {lost} of them at zero"
+            yield about(layer, message, share)
     yield from context.undecided("rank", layers, "analyse the model again")
+
+
+def _narrow(layer: Layer) -> bool:
+    """Say whether rounding alone hides small directions: then only a gap in the spectrum tells of a collapse."""
+    return layer.quantization is not None or layer.dtype not in ("float32", "float64")
 
 
 def _duplicate(context: Context) -> Iterator[Hit]:
@@ -135,7 +143,8 @@ RULES = (
         severity="warning",
         title="part of the spectrum is missing",
         rationale="Directions of the layer are zero at the precision of its weights. Pruned or duplicated channels, "
-        "merged low-rank factors and too much regularisation look like this; the layer is larger than what it does.",
+        "merged low-rank factors and too much regularisation look like this; the layer is larger than what it does. "
+        "Weights in fewer than 32 bits lose small directions by rounding, so there only the phase counts.",
         remedy="Remove dead channels, or store the layer as two factors. Find out whether it is meant.",
         thresholds=("rank_loss_share",),
         look=_rank_collapse,
