@@ -21,7 +21,7 @@ from onnxspec.results import Diagnostic
 
 __all__ = ["GraphView", "Scope", "Value"]
 
-MAX_CALLS = 10_000
+MAX_CALLS = 5_000
 """Distinct calls of local functions; real files have none to a few hundred."""
 
 NEVER_FOLDED = frozenset(

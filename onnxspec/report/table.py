@@ -165,11 +165,13 @@ def _number_table(layers: Sequence[Layer], width: int) -> Table:
 
 
 def _weight_table(layers: Sequence[Layer], width: int) -> Table:
-    """One line a weight: what it is, how it is stored, and how it arrives."""
-    table = _table("weight", "role", "operator", "shape", "dtype", "arrives by")
+    """One line a weight: what it is, how it is stored, where in the graph it is used, and how it arrives there."""
+    table = _table("weight", "role", "operator", "shape", "dtype", "place: arrives by")
     names = _name_width(layers, width, others=62)
     for layer in layers:
         arrives = " > ".join(layer.chain[-3:]) if layer.chain else "stored"
+        if layer.place != "main":
+            arrives = f"{layer.place.removeprefix('main/')}: {arrives}"
         note = arrives if layer.status != "failed" else f"failed: {layer.reason}"
         table.add_row(
             Text(_shorten(layer.name, names)),
@@ -177,7 +179,7 @@ def _weight_table(layers: Sequence[Layer], width: int) -> Table:
             Text(_shorten(layer.op_type, 12)),
             Text("x".join(map(str, layer.shape))),
             Text(layer.dtype),
-            Text(_shorten(note, 18)),
+            Text(_shorten(note, 18 + max(0, width - 62 - names))),
             style="red" if layer.status == "failed" else "",
         )
     return table
