@@ -7,32 +7,12 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean, median, quantiles
 from typing import TYPE_CHECKING
 
-from onnxspec.results import Coverage, Diagnostic, Layer, Skip, Summary
+from onnxspec.results import NO_WEIGHT_REASONS, Coverage, Diagnostic, Layer, Skip, Summary
 
 if TYPE_CHECKING:
     from onnxspec.graph import Survey
 
 __all__ = ["NO_WEIGHT_REASONS", "cover", "coverage_share", "summarize", "tied"]
-
-NO_WEIGHT_REASONS = frozenset(
-    {
-        "constant_of_shape",
-        "excluded",
-        "fixed_basis",
-        "grid",
-        "index_table",
-        "mask",
-        "not_a_weight",
-        "position_table",
-        "quantization_parameters",
-        "selection",
-        "small_constant",
-        "structural",
-        "unused",
-        "vector",
-    }
-)
-"""Reasons that say that something is no weight: it needs no analysis to be covered."""
 
 
 def summarize(layers: Sequence[Layer]) -> Summary:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from onnxspec.results.layer import Layer, Layers, Plot, Quantization, Status
 from onnxspec.results.report import (
+    NO_WEIGHT_REASONS,
     SCHEMA_VERSION,
     Coverage,
     Diagnostic,
@@ -23,6 +24,7 @@ from onnxspec.results.report import (
 from onnxspec.results.spectrum import PowerLawFit, Spectrum
 
 __all__ = [
+    "NO_WEIGHT_REASONS",
     "SCHEMA_VERSION",
     "Coverage",
     "Diagnostic",

@@ -11,6 +11,7 @@ from onnxspec.errors import ReportError
 from onnxspec.results.layer import Layer, Layers
 
 __all__ = [
+    "NO_WEIGHT_REASONS",
     "SCHEMA_VERSION",
     "Coverage",
     "Diagnostic",
@@ -27,6 +28,26 @@ __all__ = [
 SCHEMA_VERSION = "1"
 
 Severity = Literal["info", "warning", "error"]
+
+NO_WEIGHT_REASONS = frozenset(
+    {
+        "constant_of_shape",
+        "excluded",
+        "fixed_basis",
+        "grid",
+        "index_table",
+        "mask",
+        "not_a_weight",
+        "position_table",
+        "quantization_parameters",
+        "selection",
+        "small_constant",
+        "structural",
+        "unused",
+        "vector",
+    }
+)
+"""Reasons that say that something is no weight: it needs no analysis to be covered."""
 
 
 @dataclass(frozen=True)

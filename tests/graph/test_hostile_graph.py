@@ -100,5 +100,5 @@ def test_two_hundred_thousand_nodes(write: Callable[[int], bytes], layers: int, 
     seconds, unit, kilobytes, found = (float(text) for text in done.stdout.split())
     assert found == layers
     assert kilobytes < 2**20
-    # The measure is 10 s for 200,000; three times that, and the core's own speed, keep a busy machine from failing.
-    assert seconds < 30 * (NODES / 200_000) * max(1.0, unit / 0.6) + 1
+    # 10 s on a core that adds ten million numbers in 0.6 s; a busy machine is slower at both.
+    assert seconds < 10 * (NODES / 200_000) * max(1.0, unit / 0.6) + 0.5

@@ -6,28 +6,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from onnxspec.policy.context import Context, Hit, Rule, about
+from onnxspec.results import NO_WEIGHT_REASONS as NO_WEIGHT
 
 __all__ = ["NO_WEIGHT", "RULES"]
-
-NO_WEIGHT = frozenset(
-    {
-        "constant_of_shape",
-        "excluded",
-        "fixed_basis",
-        "grid",
-        "index_table",
-        "mask",
-        "not_a_weight",
-        "position_table",
-        "quantization_parameters",
-        "selection",
-        "small_constant",
-        "structural",
-        "unused",
-        "vector",
-    }
-)
-"""Reasons of what was set aside as no weight; it counts on neither side of a share."""
 
 LEFT_OUT = frozenset({"time_limit", "memory_limit", "not_selected", "not_computed"})
 
