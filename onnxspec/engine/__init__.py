@@ -1,0 +1,17 @@
+"""Plan, run and collect: from the path of a model to its report.
+
+::
+
+    analysis.py   the public calls
+    job.py        how an analysis runs, apart from what it computes
+    plan.py       what each layer costs, and which are not started
+    run.py        the layers, several at a time
+    assemble.py   the report
+"""
+
+from __future__ import annotations
+
+from onnxspec.engine.analysis import analyze, analyze_many, inspect, iter_weights, weightwatcher_rows
+from onnxspec.engine.job import Job, Progress
+
+__all__ = ["Job", "Progress", "analyze", "analyze_many", "inspect", "iter_weights", "weightwatcher_rows"]

@@ -1,0 +1,154 @@
+"""The calls of the package: from the path of a model to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from onnxspec.engine.assemble import assemble
+from onnxspec.engine.job import Job, sort_options
+from onnxspec.engine.plan import patterns_of, refusal
+from onnxspec.engine.run import one_blas_thread, run_layers
+from onnxspec.errors import TensorError
+from onnxspec.facts import without_numbers
+from onnxspec.graph import SurveyOptions, WeightMatrix, survey
+from onnxspec.reading import Source, open_model
+from onnxspec.results import Report
+from onnxspec.settings import Settings
+
+__all__ = ["analyze", "analyze_many", "inspect", "iter_weights", "weightwatcher_rows"]
+
+
+def analyze(
+    path: str | Path | Source,
+    settings: Settings | None = None,
+    *,
+    layer: str | Sequence[str] | None = None,
+    job: Job | None = None,
+    **options: Any,
+) -> Report:
+    """Analyse every weight matrix of an ONNX model.
+
+    Parameters
+    ----------
+    path : str, Path or Source
+        The model. Its external data must lie in its own folder.
+    settings : Settings, optional
+        What to compute, and how.
+    layer : str or sequence of str, optional
+        Globs on id, name or tensor; other layers are skipped with the reason ``not_selected``.
+    job : Job, optional
+        How to run.
+    **options
+        Fields of `Settings` or of `Job`, such as ``conv="unfold"`` or ``jobs=2``.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    InputError
+        The model was rejected as a whole.
+    UsageError
+        An option does not exist or has a wrong value.
+    """
+    chosen, how = sort_options(settings, job, options)
+    with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
+        found = survey(model, how.limits, _wanted(chosen), runtime_folding=how.runtime_folding)
+        layers = run_layers(found, chosen, how, patterns_of(layer))
+        return assemble(model, found, layers, chosen)
+
+
+def inspect(path: str | Path | Source, *, job: Job | None = None, **options: Any) -> Report:
+    """List the weights of an ONNX model and how much of the file they are, without any numerics.
+
+    The layers of the report have the status ``skipped`` and the reason
+    ``not_computed``, or ``failed`` where the values cannot be read.
+
+    Raises
+    ------
+    InputError
+        The model was rejected as a whole.
+    """
+    chosen, how = sort_options(None, job, options)
+    with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
+        found = survey(model, how.limits, _wanted(chosen), runtime_folding=how.runtime_folding)
+        layers = [
+            without_numbers(weight, "failed", weight.problem.code, weight.problem.message)
+            if weight.problem is not None
+            else without_numbers(weight, "skipped", "not_computed", "inspect computes no numbers")
+            for weight in found.weights
+        ]
+        return assemble(model, found, layers, None)
+
+
+def iter_weights(path: str | Path | Source, *, job: Job | None = None, **options: Any) -> Iterator[WeightMatrix]:
+    """Give the weight matrices of a model one by one; `WeightMatrix.load` reads the values.
+
+    Each can be loaded until the iterator is exhausted or closed.
+
+    Raises
+    ------
+    InputError
+        The model was rejected as a whole.
+    """
+    chosen, how = sort_options(None, job, options)
+    with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
+        yield from survey(model, how.limits, _wanted(chosen), runtime_folding=how.runtime_folding).weights
+
+
+def analyze_many(
+    paths: Sequence[str | Path],
+    settings: Settings | None = None,
+    *,
+    executor: Executor | None = None,
+    **options: Any,
+) -> list[Report]:
+    """Analyse several models, in order; any concurrent.futures executor may run them.
+
+    Raises
+    ------
+    InputError
+        One of the models was rejected.
+    """
+    if executor is None:
+        return [analyze(path, settings, **options) for path in paths]
+    futures = [executor.submit(analyze, path, settings, **options) for path in paths]
+    return [future.result() for future in futures]
+
+
+def weightwatcher_rows(path: str | Path | Source, *, job: Job | None = None, **options: Any) -> list[dict[str, Any]]:
+    """Give WeightWatcher's details of every weight, in its names and conventions.
+
+    Raises
+    ------
+    InputError
+        The model was rejected as a whole.
+    """
+    from onnxspec.weightwatcher import COLUMNS, details
+
+    _, how = sort_options(None, job, options)
+    rows = []
+    with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model, one_blas_thread():
+        everything = SurveyOptions(include=("*",))
+        found = survey(model, how.limits, everything, runtime_folding=how.runtime_folding)
+        whole = [weight for weight in found.weights if weight.slot.part is None or weight.role != "dense"]
+        for number, weight in enumerate(whole):
+            row: dict[str, Any] = dict.fromkeys(COLUMNS)
+            refused = refusal(weight, how, (), None)
+            try:
+                if refused is not None:
+                    raise TensorError(refused.reason or "unknown", "")
+                row |= details(weight.constant.load(), kind="conv" if "conv" in weight.role else "dense")
+            except TensorError as error:
+                row |= {"status": "failed", "warning": error.code}
+            rows.append(row | {"layer_id": number, "name": weight.tensor or weight.name, "longname": weight.name})
+    return rows
+
+
+def _wanted(settings: Settings) -> SurveyOptions:
+    """Give what the settings ask of the survey."""
+    return SurveyOptions(settings.gates, settings.include, settings.exclude, settings.roles)
