@@ -1,4 +1,4 @@
-"""Train MLP3, the three-layer perceptron of the theory's warm-up example, on MNIST.
+"""Train MLP3, the three-layer perceptron of the theory's warm-up example, on MNIST (mlp3_cifar10.py: on CIFAR-10).
 
 python tools/train/mlp3.py MNIST.npz [--epochs N] [--checkpoints DIR]
 """
@@ -14,10 +14,10 @@ import training
 from torch import nn
 
 
-def build() -> Any:
-    """Build 784-512-512-512-10 with softmax."""
+def build(inputs: int = 784) -> Any:
+    """Build inputs-512-512-512-10 with softmax."""
     layers: OrderedDict[str, Any] = OrderedDict(flatten=nn.Flatten())
-    sizes = [784, 512, 512, 512]
+    sizes = [inputs, 512, 512, 512]
     for number, (fan_in, fan_out) in enumerate(pairwise(sizes), 1):
         layers[f"fc{number}"] = nn.Linear(fan_in, fan_out)
         layers[f"relu{number}"] = nn.ReLU()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,13 @@ class Recipe:
     decay: float
     text: str
     """The recipe in words, for the provenance note."""
+    image: tuple[int, int, int] = (1, 28, 28)
+    """Channels, height and width of what the network sees; larger images are cropped to their centre."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """Images as float32 [n, 1, 28, 28] and labels as int64, with the hash of their file."""
+    """Images as float32 [n, channels, height, width] and labels as int64, with the hash of their file."""
 
     train_x: Any
     train_y: Any
@@ -52,16 +55,54 @@ class Data:
     sha256: str
 
 
-def load_data(path: Path, standardize: bool) -> Data:
-    """Read MNIST from an npz file with the keys train_x, train_y, test_x and test_y."""
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+def load_data(path: Path, recipe: Recipe, most: int | None) -> Data:
+    """Read an npz file with labels and either plain images (``train_x``) or JPEG files (``train_jpeg``).
+
+    Parameters
+    ----------
+    path : Path
+        Keys ``train_x [n, h, w] uint8``, or ``train_jpeg uint8`` (all files one after the other) and
+        ``train_offsets [n + 1]``; ``train_y``; the same for ``test``.
+    recipe : Recipe
+        Says what size the images get, and whether each is standardised.
+    most : int or None
+        Only the first images of the training set.
+    """
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     with np.load(path, allow_pickle=False) as arrays:
         tensors = {}
         for part in ("train", "test"):
-            images = arrays[f"{part}_x"].astype(np.float32)[:, None] / np.float32(255)
-            tensors[f"{part}_x"] = torch.from_numpy(standardized(images) if standardize else images)
-            tensors[f"{part}_y"] = torch.from_numpy(arrays[f"{part}_y"].astype(np.int64))
+            labels = arrays[f"{part}_y"].astype(np.int64)[: most if part == "train" else None]
+            images = np.empty((len(labels), *recipe.image), np.float32)
+            for start, block in pixels(arrays, part, len(labels), recipe.image):
+                scaled = block.astype(np.float32) / np.float32(255)
+                images[start : start + len(block)] = standardized(scaled) if recipe.standardize else scaled
+            tensors[f"{part}_x"] = torch.from_numpy(images)
+            tensors[f"{part}_y"] = torch.from_numpy(labels)
     return Data(**tensors, sha256=sha256)
+
+
+def pixels(
+    arrays: Any, part: str, count: int, image: tuple[int, int, int], step: int = 2000
+) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    """Give the first images of one part in blocks [n, channels, height, width], each with its place."""
+    if f"{part}_x" in arrays:
+        stored = arrays[f"{part}_x"]
+        for start in range(0, count, step):
+            yield start, stored[start : min(start + step, count), None]
+        return
+    from PIL import Image
+
+    files, offsets = arrays[f"{part}_jpeg"].tobytes(), arrays[f"{part}_offsets"].tolist()
+    _, height, width = image
+    for start in range(0, count, step):
+        block = []
+        for place in range(start, min(start + step, count)):
+            with Image.open(io.BytesIO(files[offsets[place] : offsets[place + 1]])) as picture:
+                left, top = (picture.width - width) // 2, (picture.height - height) // 2
+                block.append(np.asarray(picture.convert("RGB").crop((left, top, left + width, top + height))))
+        yield start, np.stack(block).transpose(0, 3, 1, 2)
 
 
 def standardized(images: Array) -> Array:
@@ -126,10 +167,10 @@ def train_epoch(model: Any, optimizer: Any, recipe: Recipe, data: Data, order: n
     return total / len(order)
 
 
-def export(model: Any, path: Path) -> None:
+def export(model: Any, path: Path, image: tuple[int, int, int]) -> None:
     """Write the model as one ONNX file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    sample = torch.zeros(2, 1, 28, 28)
+    sample = torch.zeros(2, *image)
     model.eval()
     program = torch.onnx.export(
         model,
@@ -176,7 +217,7 @@ def run(recipe: Recipe, options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
     torch.use_deterministic_algorithms(True)
-    data = load_data(options.data, recipe.standardize)
+    data = load_data(options.data, recipe, options.images)
     model = recipe.build()
     initialize(model, recipe, options.seed)
     optimizer = recipe.optimizer(model.parameters())
@@ -186,29 +227,38 @@ def run(recipe: Recipe, options: argparse.Namespace) -> None:
     losses: list[float] = []
 
     def save(path: Path) -> float:
-        export(model, path)
+        export(model, path, recipe.image)
         test = accuracy(model, data.test_x, data.test_y)
-        results = {"epochs": len(losses), "train_loss": [round(loss, 6) for loss in losses], "test_accuracy": test}
+        results = {
+            "train_images": len(data.train_y),
+            "epochs": len(losses),
+            "train_loss": [round(loss, 6) for loss in losses],
+            "test_accuracy": test,
+        }
         write_provenance(path, recipe, options.seed, data, results)
         return test
 
     save(options.out / f"{recipe.name}_init.onnx")
+    if options.checkpoints:
+        save(options.checkpoints / f"{recipe.name}_000.onnx")
     for epoch in range(1, options.epochs + 1):
         losses.append(train_epoch(model, optimizer, recipe, data, order.permutation(len(data.train_y))))
         scheduler.step()
         print(f"epoch {epoch}/{options.epochs}: train loss {losses[-1]:.5f}", file=sys.stderr, flush=True)
         if options.checkpoints:
-            save(options.checkpoints / f"{recipe.name}_{epoch:03d}.onnx")
+            test = save(options.checkpoints / f"{recipe.name}_{epoch:03d}.onnx")
+            print(f"epoch {epoch}: test accuracy {test:.4f}", file=sys.stderr, flush=True)
     print(f"{recipe.name}: test accuracy {save(options.out / f'{recipe.name}.onnx'):.4f}")
 
 
 def main(recipe: Recipe) -> None:
     """Parse the command line and run one recipe."""
     parser = argparse.ArgumentParser(description=recipe.text)
-    parser.add_argument("data", type=Path, help="npz file with train_x, train_y, test_x, test_y")
+    parser.add_argument("data", type=Path, help="npz file with train_x or train_jpeg, train_y, test_x, test_y")
     parser.add_argument("--out", type=Path, default=Path("fixtures/models"), help="folder of the models")
-    parser.add_argument("--checkpoints", type=Path, help="folder that gets a model after every epoch")
+    parser.add_argument("--checkpoints", type=Path, help="folder that gets the initial model and one after every epoch")
     parser.add_argument("--epochs", type=int, default=recipe.epochs)
+    parser.add_argument("--images", type=int, help="train on the first images alone (default: all)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     run(recipe, parser.parse_args())
