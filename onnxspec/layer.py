@@ -15,7 +15,7 @@ from onnxspec.graph import layouts
 from onnxspec.results import Layer, Plot, PowerLawFit, Spectrum
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.metrics import metrics
-from onnxspec.verdicts import MATRIX, TAIL, Verdicts, nothing, of_health, of_matrix, of_tail
+from onnxspec.verdicts import MATRIX, TAIL, Verdicts, nothing, of_health, of_levels, of_matrix, of_tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,6 +109,7 @@ def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> 
             reasons[name] = fit.reason or "slices"
     verdicts = _verdicts(layer, canonical, pooled, fit, dtype, settings)
     verdicts.merge(nothing(("health",), "effort") if settings.effort == "fast" else of_health(verdicts.values, fit))
+    verdicts.merge(of_levels(layer, canonical))
     reasons |= verdicts.reasons
     measured: dict[str, Any] = {**numbers, **verdicts.values}
     return replace(

@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxspec._codec import encode
 from onnxspec.diagnosis.health import erg_condition, health
+from onnxspec.diagnosis.levels import value_levels
 from onnxspec.diagnosis.phases import classify
 from onnxspec.diagnosis.trained import LEVEL, benjamini_hochberg, trained_verdict
 from onnxspec.diagnosis.traps import correlation_traps
@@ -39,7 +40,17 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["MATRIX", "TAIL", "Verdicts", "correct_for_looking_often", "nothing", "of_health", "of_matrix", "of_tail"]
+__all__ = [
+    "MATRIX",
+    "TAIL",
+    "Verdicts",
+    "correct_for_looking_often",
+    "nothing",
+    "of_health",
+    "of_levels",
+    "of_matrix",
+    "of_tail",
+]
 
 LOCALISED_SIDE = 4096
 """Largest M whose singular vectors are computed: they cost several times the eigenvalues."""
@@ -185,6 +196,16 @@ def _of_vectors(matrix: Array, own: Spectrum, bulk: BulkFit, seed: int) -> Verdi
         out.put("localisation", None, "over_limit")
     else:
         out.put("localisation", localisation(matrix, bulk.spikes))
+    return out
+
+
+def of_levels(layer: Layer, canonical: Array) -> Verdicts:
+    """Say whether a weight that is stored as floats lies on few levels."""
+    out = Verdicts()
+    if layer.quantization is not None:
+        return out.merge(nothing(("levels",), "quantized"))
+    found = value_levels(canonical)
+    out.put("levels", None if found.count is None else encode(found), found.reason)
     return out
 
 

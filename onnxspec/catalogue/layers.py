@@ -69,6 +69,19 @@ ENTRIES = (
         how_to_read="0 in a healthy layer. Weight decay without gradient makes them; they slow many processors down.",
     ),
     _size(
+        name="levels",
+        title="grid of the values",
+        what="Whether a weight that is stored as floats takes few values only: count (most levels in one group), bits "
+        "(that hold them), granularity (tensor, output, input or block: what has a grid of its own), block (values in "
+        "one). Null with the reason continuous where values hardly repeat, as training leaves them.",
+        formula="distinct values of a group <= 256, each at least twice on average, in a sample of 64 groups; zeros "
+        "are not counted as repetitions; bits = ceil(log2(count))",
+        how_to_read="Somebody rounded the weights and stored the result as floats: a model that was quantised and "
+        "converted back, or one trained with fake quantisation.",
+        not_meaning="Nothing is wrong with a rounded layer as such; but its small eigenvalues are those of the "
+        "rounding error.",
+    ),
+    _size(
         name="depth",
         title="place in the network",
         what="How many weights lie before this one on the longest way through the graph.",

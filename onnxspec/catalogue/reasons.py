@@ -115,6 +115,16 @@ ENTRIES = (
         how_to_read="--effort standard or --effort full.",
     ),
     _number(
+        name="continuous",
+        title="no grid of few levels",
+        what="The values hardly repeat, so nobody rounded them to eight bits or fewer.",
+    ),
+    _number(
+        name="quantized",
+        title="stored as codes",
+        what="The weight is stored in few bits; quantization says how.",
+    ),
+    _number(
         name="not_asked",
         title="not asked for",
         what="It is computed only on request.",

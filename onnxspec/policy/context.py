@@ -12,11 +12,14 @@ from onnxspec.findings import RuleFacts
 from onnxspec.policy.model import Policy
 from onnxspec.results import Layer, Report
 
-__all__ = ["Context", "Hit", "Look", "Rule", "about", "matches", "number", "text"]
+__all__ = ["DEGENERATE", "Context", "Hit", "Look", "Rule", "about", "matches", "number", "text"]
 
 NOT_LOOKED_AT = frozenset({"effort", "not_computed", "bootstrap_failed", "not_installed", "unknown"})
 """Reasons of a null that say nothing of the layer itself."""
 
+
+DEGENERATE = frozenset({"zero_matrix", "rank_one"})
+"""Reasons of layers that are no matrix to speak of; rules of their own find them."""
 
 WHOLE = "attention_qkv"
 

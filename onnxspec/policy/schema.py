@@ -21,6 +21,7 @@ THRESHOLDS: dict[str, tuple[float, float, str]] = {
     "rank_loss_share": (0.0, 1.0, "rank-collapse: largest share of missing directions; 1 switches it off"),
     "clipped_share": (0.0, 1.0, "clipped-codes: largest share of codes at an end of the range"),
     "unused_share": (0.0, 1.0, "unused-codes: largest share of codes without a weight"),
+    "rounded_bits": (0.0, 16.0, "rounded-floats: most bits that count as rounded; 0 switches it off"),
     "noise_to_signal": (0.0, 1e6, "step-above-noise-floor: largest rounding error, relative to the weights"),
 }
 """Numbers that may differ by role and layer: least and largest value, and what each is for."""

@@ -101,6 +101,7 @@ class Layer:
     num_matrices: int | None = None
     num_evals: int | None = None
     denormals: int | None = None
+    levels: Mapping[str, Any] | None = None
     status: Status = "ok"
     reason: str | None = None
     alpha: float | None = None

@@ -21,6 +21,7 @@ HEALTHY: dict[str, Any] = {
     "num_matrices": 1,
     "num_evals": 128,
     "denormals": 0,
+    "levels": None,
     "alpha": 3.0,
     "alpha_stderr": 0.2,
     "alpha_ci": (2.5, 3.5),
@@ -38,7 +39,7 @@ def layer(name: str = "a", **values: Any) -> Layer:
     """Give a healthy layer with other values where asked for."""
     hashes = {"content_hash": f"blake2b:{_hex(name, 1)}", "value_hash": f"blake2b:{_hex(name, 2)}"}
     facts = {"id": name, "name": name, "tensor": f"{name}.weight", **hashes, **HEALTHY, **values}
-    return Layer(**facts)
+    return Layer(**{**facts, "reasons": {"levels": "continuous", **values.get("reasons", {})}})
 
 
 def _hex(name: str, salt: int) -> str:

@@ -147,6 +147,8 @@ def test_dead_and_constant_layers() -> None:
     dead = layer("d", reason="zero_matrix", norm=0.0, alpha=None, alpha_ci=None, rank=0)
     equal = layer("e", reason="rank_one", alpha=None, alpha_ci=None, rank=1, trained={"reason": "rank_one"})
     outer = layer("o", reason="rank_one", alpha=None, alpha_ci=None, rank=1)
+    assert codes(report(replace(outer, M=2))) == []
+    assert codes(report(replace(equal, M=2))) == ["OS204"]
     findings = found(report(dead, equal, outer))
     assert [(f.code, f.subject) for f in findings] == [("OS203", "d"), ("OS204", "e"), ("OS204", "o")]
     assert "equal" in findings[1].message
@@ -253,6 +255,26 @@ def test_thresholds_by_role_and_glob() -> None:
     assert codes(low, last) == ["OS302"]
 
 
+def test_the_tail_of_noise_is_no_exponent() -> None:
+    many = [layer(str(n)) for n in range(9)]
+    assert codes(report(*many, layer("x", alpha=9.0, alpha_ci=(7.0, 12.0)))) == ["OS303"]
+    assert codes(report(*many, layer("x", alpha=9.0, alpha_ci=(7.0, 12.0), trained=NOISE))) == ["OS301"]
+
+
+def test_rounded_floats() -> None:
+    grid = {"count": 15, "bits": 4, "granularity": "output", "block": None, "reason": None}
+    (finding,) = found(report(layer(levels=grid)))
+    assert finding.code == "OS404"
+    assert "15 values at most in each output" in finding.message
+    block = found(report(layer(levels={**grid, "granularity": "block", "block": 32})))
+    assert "block of 32" in block[0].message
+    assert codes(report(layer(levels=grid)), with_threshold(rounded_bits=3)) == []
+    assert codes(report(layer(levels={**grid, "bits": 8, "count": 250}))) == ["OS404"]
+    assert codes(report(layer(levels=grid, quantization=quantized()))) == []
+    assert codes(report(layer(levels={**grid, "bits": "many"}))) == []
+    assert codes(report(layer(reasons={"levels": "unknown"})), undecided=True) == ["OS404"]
+
+
 def test_traps() -> None:
     trapped = layer(traps={"trapped": True, "causes": ["elements"], "ratio_mean": 2.5})
     (finding,) = found(report(trapped))
@@ -261,6 +283,13 @@ def test_traps() -> None:
     assert codes(report(layer(traps=None, reasons={"traps": "effort"})), undecided=True) == ["OS304"]
     assert codes(report(layer(traps=None, reasons={"traps": "depthwise"})), undecided=True) == []
     assert codes(report(layer(traps={"trapped": "yes", "causes": 7}))) == []
+
+
+def test_what_collapsed_is_no_outlier_as_well() -> None:
+    many = [layer(str(n), alpha=3.0 + n / 100) for n in range(20)]
+    odd = layer("x", alpha=60.0, alpha_ci=(59.0, 61.0), phase="bulk_decay", trained={"verdict": "structured"})
+    assert "OS305" in codes(report(*many, odd))
+    assert "OS305" not in codes(report(*many, replace(odd, phase="rank_collapse")))
 
 
 def test_outliers_are_robust_and_corrected() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from onnxspec.policy.context import Context, Hit, Rule, about, text
+from onnxspec.policy.context import DEGENERATE, Context, Hit, Rule, about, text
 from onnxspec.results import Layer
 
 __all__ = ["RULES"]
 
-DEGENERATE = frozenset({"zero_matrix", "rank_one"})
+TWO_CLASSES = 2
+"""The two rows of a softmax over two classes get opposite gradients, so a trained head of that kind has rank 1."""
 
 
 def _non_finite(context: Context) -> Iterator[Hit]:
@@ -46,7 +47,7 @@ def _constant(context: Context) -> Iterator[Hit]:
             continue
         if text(layer.trained, "reason") == "rank_one":
             yield about(layer, f"all {layer.parameters:,} weights are equal")
-        else:
+        elif layer.M is None or layer.M > TWO_CLASSES:
             yield about(layer, f"the {_size(layer)} matrix has rank 1: all rows are multiples of one row")
 
 
@@ -133,7 +134,8 @@ RULES = (
         severity="warning",
         title="one direction only",
         rationale="All rows are multiples of one row, as in a matrix of equal numbers: the layer passes on one number. "
-        "Fixed averages are built like this; trained layers are not.",
+        "Fixed averages are built like this; trained layers are not, but for a "
+        "softmax over two classes, which is left out.",
         remedy="A fixed average needs a waiver; otherwise compare with the checkpoint.",
         look=_constant,
     ),

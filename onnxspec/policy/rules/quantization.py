@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from functools import partial
 
-from onnxspec.policy.context import Context, Hit, Rule, about, number
+from onnxspec.policy.context import DEGENERATE, Context, Hit, Rule, about, number, text
 from onnxspec.results import Layer, Quantization
 
 __all__ = ["RULES"]
@@ -80,6 +80,22 @@ def _noisy(context: Context) -> Iterator[Hit]:
     yield from _missing(context, "noise_floor")
 
 
+def _rounded(context: Context) -> Iterator[Hit]:
+    layers = [layer for layer in context.analysed() if layer.quantization is None]
+    for layer in layers:
+        bits, count = number(layer.levels, "bits"), number(layer.levels, "count")
+        if bits is None or count is None or layer.reason in DEGENERATE:
+            continue
+        if bits <= context.threshold("rounded_bits", layer):
+            of, block = text(layer.levels, "granularity"), number(layer.levels, "block")
+            shared = f"block of {block:.0f}" if of == "block" and block else of
+            message = (
+                f"{layer.dtype} weights take {count:.0f} values at most in each {shared}, as {bits:.0f} bits would"
+            )
+            yield about(layer, message, -bits)
+    yield from context.undecided("levels", layers, "analyse the model again with this version")
+
+
 _rule = partial(Rule, group="quantization")
 
 RULES = (
@@ -114,5 +130,16 @@ RULES = (
         remedy="Use more bits or smaller blocks for this layer.",
         thresholds=("noise_to_signal",),
         look=_noisy,
+    ),
+    _rule(
+        "OS404",
+        "rounded-floats",
+        severity="warning",
+        title="floats that take few values",
+        rationale="The weights are stored as floats but were rounded to few bits: the file is larger than what it "
+        "holds, and a float model was promised where a quantised one was delivered.",
+        remedy="Ask for the weights before rounding, or store the codes and their scales.",
+        thresholds=("rounded_bits",),
+        look=_rounded,
     ),
 )

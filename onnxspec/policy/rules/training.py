@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from onnxspec.policy.context import Context, Hit, Rule, about, number, text
+from onnxspec.policy.context import DEGENERATE, Context, Hit, Rule, about, number, text
 from onnxspec.results import Layer
 
 __all__ = ["LEVEL", "RULES", "robust_z"]
@@ -34,7 +34,7 @@ def _noise_tested(context: Context) -> list[Layer]:
         for layer in context.analysed(averaged=True)
         if layer.M is not None
         and context.threshold("noise_min_side", layer) <= layer.M
-        and layer.reason not in ("zero_matrix", "rank_one")
+        and layer.reason not in DEGENERATE
     ]
 
 
@@ -73,7 +73,7 @@ def _under_trained(context: Context) -> Iterator[Hit]:
 def _beyond(context: Context, name: str, *, below: bool) -> Iterator[Hit]:
     """Test alpha against a threshold: its interval lies beyond, also after the correction for many layers."""
     layers = [layer for layer in context.analysed(averaged=True) if layer.alpha is not None]
-    usable = [layer for layer in layers if layer.alpha_ci is not None and not _no_power_law(layer, below=below)]
+    usable = [layer for layer in layers if layer.alpha_ci is not None and not _no_power_law(layer)]
     p_values = [_p_beyond(layer, context.threshold(name, layer), below=below) for layer in usable]
     for layer, adjusted in zip(usable, _step_up(p_values)):
         limit = context.threshold(name, layer)
@@ -89,10 +89,10 @@ def _beyond(context: Context, name: str, *, below: bool) -> Iterator[Hit]:
     yield from context.undecided("alpha_ci", layers, "analyse with --effort standard")
 
 
-def _no_power_law(layer: Layer, *, below: bool) -> bool:
+def _no_power_law(layer: Layer) -> bool:
     """Say whether alpha means nothing here: the law is rejected, or the tail is that of noise."""
     rejected = layer.gof_p is not None and layer.gof_p < REJECTED
-    return rejected or (below and text(layer.trained, "verdict") == "noise")
+    return rejected or text(layer.trained, "verdict") == "noise"
 
 
 def _p_beyond(layer: Layer, limit: float, *, below: bool) -> float:
@@ -117,7 +117,7 @@ def _step_up(p_values: Sequence[float]) -> list[float]:
 
 
 def _trap(context: Context) -> Iterator[Hit]:
-    layers = [layer for layer in context.analysed(averaged=True) if layer.reason not in ("zero_matrix", "rank_one")]
+    layers = [layer for layer in context.analysed(averaged=True) if layer.reason not in DEGENERATE]
     for layer in layers:
         if layer.traps is None or layer.traps.get("trapped") is not True:
             continue
@@ -181,7 +181,11 @@ def _feature(layer: Layer, name: str) -> tuple[float, float] | None:
 
 
 def _outlier(context: Context) -> Iterator[Hit]:
-    layers = [layer for layer in context.analysed(averaged=True) if layer.reason not in ("zero_matrix", "rank_one")]
+    layers = [
+        layer
+        for layer in context.analysed(averaged=True)
+        if layer.reason not in DEGENERATE and layer.phase != "rank_collapse"
+    ]
     groups: list[tuple[str, list[tuple[Layer, float, float]]]] = []
     for role in dict.fromkeys(layer.role for layer in layers):
         for name in ("alpha", "root mean square", "stable_rank_ratio"):
