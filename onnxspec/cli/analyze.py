@@ -27,6 +27,11 @@ REQUIRE = (
 )
 
 
+WHERE = "Show only layers such as 'alpha>6', 'trained=noise' or 'mp.sigma_mp<1'; repeatable."
+SORT = "Sort the layers shown by a field, '-FIELD' largest first."
+TOP = "Show so many layers at most."
+
+
 def analyze(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Files, folders, globs, or - for stdin.")],
     format_name: Annotated[
@@ -38,6 +43,9 @@ def analyze(
     layer: Annotated[
         list[str] | None, typer.Option("--layer", metavar="GLOB", help="Only layers of this id, name or tensor.")
     ] = None,
+    where: Annotated[list[str] | None, typer.Option("--where", metavar="CONDITION", help=WHERE)] = None,
+    sort: Annotated[str | None, typer.Option("--sort", metavar="FIELD", help=SORT)] = None,
+    top: Annotated[int | None, typer.Option("--top", metavar="N", help=TOP, min=1)] = None,
     effort: Annotated[str, typer.Option(help="fast, standard or full.", envvar="ONNXSPEC_EFFORT")] = "standard",
     conv: Annotated[
         str, typer.Option(help="Matrices of a convolution: pooled, slices, unfold.", envvar="ONNXSPEC_CONV")
@@ -80,6 +88,7 @@ def analyze(
     """Say how well each layer of ONNX models was trained, from the weights alone."""
     from onnxspec.cli.output import targets, write
     from onnxspec.engine import Job
+    from onnxspec.report.view import View
     from onnxspec.settings import Settings
 
     settings = Settings(
@@ -96,10 +105,10 @@ def analyze(
     job = Job(jobs=jobs, timeout=timeout, limits=limits_of(max_bytes), runtime_folding=not no_runtime_folding)
     if compat is not None:
         raise typer.Exit(_weightwatcher(compat, models, format_name, output or [], job))
-    wanted = targets(format_name, output or [])
+    wanted, shown = targets(format_name, output or []), View(tuple(where or ()), sort, top)
     reports, codes = reports_of(models, settings, job, layer or None, quiet=quiet, required=require_coverage)
     if reports:
-        write(reports, wanted)
+        write(reports, wanted, shown)
     raise typer.Exit(worst(codes))
 
 

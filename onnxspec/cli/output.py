@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from onnxspec.errors import UsageError
 from onnxspec.report import FORMATS, formatter
+from onnxspec.report.view import View, view
 from onnxspec.results import Report
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ __all__ = ["Target", "note", "progress_bar", "targets", "write", "write_text"]
 
 Target = tuple[str, str | None]
 """A format, and the file to write, or None for standard output."""
+
+WHOLE = frozenset({"json", "html"})
+"""Formats that hold the whole report, whatever part of it is shown."""
 
 _ENDINGS = {".json": "json", ".csv": "csv", ".txt": "table", ".md": "markdown"}
 
@@ -48,15 +52,17 @@ def targets(format_name: str | None, outputs: Sequence[str]) -> list[Target]:
     return found
 
 
-def write(reports: Sequence[Report], wanted: Sequence[Target]) -> None:
-    """Write reports to every target."""
+def write(reports: Sequence[Report], wanted: Sequence[Target], shown: View | None = None) -> None:
+    """Write reports to every target; a view concerns the formats that people read and CSV."""
+    arranged = [view(report, shown) for report in reports] if shown else reports
     for name, path in wanted:
+        chosen = reports if name in WHOLE else arranged
         if path is None and name == "table" and sys.stdout.isatty():
             from onnxspec.report.table import print_reports
 
-            print_reports(reports, sys.stdout, color="NO_COLOR" not in os.environ)
+            print_reports(chosen, sys.stdout, color="NO_COLOR" not in os.environ)
         else:
-            write_text(formatter(name)(reports), path)
+            write_text(formatter(name)(chosen), path)
 
 
 def write_text(text: str, path: str | None) -> None:

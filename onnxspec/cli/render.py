@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from onnxspec.cli.analyze import SORT, TOP, WHERE
 from onnxspec.cli.exit_codes import ExitCode, of_error, worst
 from onnxspec.errors import InputError
 
@@ -23,12 +24,20 @@ def render(
     output: Annotated[
         list[str] | None, typer.Option("--output", "-o", metavar="FILE", help="Write FILE, or fmt=FILE; repeatable.")
     ] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option("--layer", metavar="GLOB", help="Show only layers of this id, name or tensor.")
+    ] = None,
+    where: Annotated[list[str] | None, typer.Option("--where", metavar="CONDITION", help=WHERE)] = None,
+    sort: Annotated[str | None, typer.Option("--sort", metavar="FIELD", help=SORT)] = None,
+    top: Annotated[int | None, typer.Option("--top", metavar="N", help=TOP, min=1)] = None,
 ) -> None:
     """Show saved JSON reports in another format."""
     from onnxspec.cli.output import note, targets, write
     from onnxspec.cli.saved import load_reports
+    from onnxspec.report.view import View
 
     wanted = targets(format_name, output or [])
+    shown = View(tuple(where or ()), sort, top, tuple(layer or ()))
     found = []
     codes = [ExitCode.OK]
     for path in reports:
@@ -38,5 +47,5 @@ def render(
             note(f"onnxspec: {error}")
             codes.append(of_error(error))
     if found:
-        write(found, wanted)
+        write(found, wanted, shown)
     raise typer.Exit(worst(codes))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from onnxspec.report.verdict import verdict
 from onnxspec.results import Coverage, Diagnostic, Layer, Report, Skip, Summary
 
 __all__ = ["code", "render"]
@@ -58,7 +59,9 @@ def _report(report: Report) -> list[str]:
     if model.producer:
         facts.append(f"made by {code(model.producer)}")
     lines += [f"- Model: {', '.join(fact for fact in facts if fact)}"]
-    if report.settings:
+    found = verdict(report, code)
+    if found is not None:
+        lines += [f"- **Verdict**: {found.headline}", *(f"  - {line}" for line in found.details)]
         lines += _summary(report.summary)
     lines += ["", *_layers(report.layers)]
     skips = [skip for skip in report.skipped if skip.reason != "not_computed"]

@@ -12,6 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from onnxspec.report._names import short_names
+from onnxspec.report._plain import shortened
+from onnxspec.report.detail import detail_lines
+from onnxspec.report.verdict import verdict
 from onnxspec.results import Coverage, Layer, Report
 
 __all__ = ["print_reports", "render"]
@@ -59,12 +63,37 @@ def _print(console: Console, report: Report) -> None:
         console.print(Text(line), overflow="fold")
     console.print()
     if report.settings:
-        judged = report.settings.get("effort") != "fast"
-        console.print((_verdict_table if judged else _number_table)(report.layers, console.width))
+        _print_verdict(console, report)
         _print_summary(console, report)
+        console.print()
+        _print_layers(console, report)
     else:
         console.print(_weight_table(report.layers, console.width))
     _print_notes(console, report)
+
+
+def _print_verdict(console: Console, report: Report) -> None:
+    """Say in words what was found, before any number."""
+    found = verdict(report)
+    if found is None:
+        return
+    console.print(Text.assemble(("Verdict: ", "bold"), found.headline), overflow="fold")
+    for line in found.details:
+        console.print(Text(f"  {line}"), overflow="fold")
+    console.print()
+
+
+def _print_layers(console: Console, report: Report) -> None:
+    """Print a line for each layer, or one layer in full where only one was asked for."""
+    shown = [layer for layer in report.layers if layer.reason != "not_selected"]
+    if len(shown) < report.summary.layers:
+        console.print(Text(f"{len(shown)} of {report.summary.layers} layers are shown"))
+    if len(shown) == 1 < report.summary.layers:
+        for line in detail_lines(shown[0]):
+            console.print(Text(line), overflow="fold")
+        return
+    judged = report.settings.get("effort") != "fast"
+    console.print((_verdict_table if judged else _number_table)(shown, console.width))
 
 
 def coverage_lines(report: Report) -> list[str]:
@@ -110,23 +139,22 @@ def _share(part: int, whole: int) -> str:
 def _verdict_table(layers: Sequence[Layer], width: int) -> Table:
     """One line a layer: alpha with its interval, phase, trained verdict, and the shape of the spectrum."""
     table = _table("layer", "N x M", "alpha", "95 %", "tail", "phase", "trained", "log ESD")
-    names = _name_width(layers, width, others=66)
+    rows = []
     for layer in layers:
         trained = layer.trained["verdict"] if layer.trained else None
         decided = layer.phase if layer.phase != "undecided" else None
         told = decided or layer.reason or layer.reasons.get("phase", "undecided")
-        table.add_row(
-            Text(_shorten(layer.name, names)),
+        cells = (
             Text(_shape(layer)),
             Text(_number(layer.alpha, 2) or "-"),
             Text("" if layer.alpha_ci is None else f"{layer.alpha_ci[0]:.1f}-{layer.alpha_ci[1]:.1f}"),
             Text("" if layer.n_tail is None else str(layer.n_tail)),
-            Text(_shorten(told, 13)),
-            Text(_shorten(trained or "-", 10), style="yellow" if trained == "noise" else ""),
+            Text(shortened(told, 13)),
+            Text(shortened(trained or "-", 10), style="yellow" if trained == "noise" else ""),
             Text(_sparkline(layer)),
-            style=_style(layer),
         )
-    return table
+        rows.append((cells, _style(layer)))
+    return _filled(table, layers, rows, width)
 
 
 def _style(layer: Layer) -> str:
@@ -147,11 +175,10 @@ def _sparkline(layer: Layer) -> str:
 def _number_table(layers: Sequence[Layer], width: int) -> Table:
     """One line a layer: shape, alpha with its error, the tail, and what there is to say."""
     table = _table("layer", "role", "N x M", "alpha", "D", "tail", "stable", "log|W|", "note")
-    names = _name_width(layers, width, others=67)
+    rows = []
     for layer in layers:
-        table.add_row(
-            Text(_shorten(layer.name, names)),
-            Text(_shorten(layer.role, 10)),
+        cells = (
+            Text(shortened(layer.role, 10)),
             Text(_shape(layer)),
             Text(_with_error(layer.alpha, layer.alpha_stderr)),
             Text(_number(layer.D, 3)),
@@ -159,30 +186,29 @@ def _number_table(layers: Sequence[Layer], width: int) -> Table:
             Text(_number(layer.stable_rank, 1)),
             Text(_number(layer.log_norm, 2)),
             Text(_note(layer)),
-            style=_style(layer),
         )
-    return table
+        rows.append((cells, _style(layer)))
+    return _filled(table, layers, rows, width)
 
 
 def _weight_table(layers: Sequence[Layer], width: int) -> Table:
     """One line a weight: what it is, how it is stored, where in the graph it is used, and how it arrives there."""
     table = _table("weight", "role", "operator", "shape", "dtype", "place: arrives by")
-    names = _name_width(layers, width, others=62)
+    rows = []
     for layer in layers:
         arrives = " > ".join(layer.chain[-3:]) if layer.chain else "stored"
         if layer.place != "main":
             arrives = f"{layer.place.removeprefix('main/')}: {arrives}"
         note = arrives if layer.status != "failed" else f"failed: {layer.reason}"
-        table.add_row(
-            Text(_shorten(layer.name, names)),
-            Text(_shorten(layer.role, 10)),
-            Text(_shorten(layer.op_type, 12)),
+        cells = (
+            Text(shortened(layer.role, 10)),
+            Text(shortened(layer.op_type, 12)),
             Text("x".join(map(str, layer.shape))),
             Text(layer.dtype),
-            Text(_shorten(note, 18 + max(0, width - 62 - names))),
-            style="red" if layer.status == "failed" else "",
+            Text(shortened(note, max(18, width - 62))),
         )
-    return table
+        rows.append((cells, "red" if layer.status == "failed" else ""))
+    return _filled(table, layers, rows, width)
 
 
 def _table(*columns: str) -> Table:
@@ -193,17 +219,14 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _name_width(layers: Sequence[Layer], width: int, others: int) -> int:
-    longest = max((len(layer.name) for layer in layers), default=5)
-    return max(12, min(longest, width - others))
-
-
-def _shorten(name: str, width: int) -> str:
-    """Cut a name in its middle: both the module and the leaf matter."""
-    if len(name) <= width:
-        return name
-    head = (width - 1) // 3
-    return f"{name[:head]}…{name[len(name) - (width - 1 - head) :]}"
+def _filled(table: Table, layers: Sequence[Layer], rows: Sequence[tuple[Sequence[Text], str]], width: int) -> Table:
+    """Fill a table; the names take what the other columns leave."""
+    headers = [str(column.header) for column in table.columns[1:]]
+    widths = [max([len(head), *(cells[i].cell_len for cells, _ in rows)]) for i, head in enumerate(headers)]
+    names = short_names([layer.name for layer in layers], max(12, width - sum(widths) - len(widths) - 1))
+    for name, (cells, style) in zip(names, rows):
+        table.add_row(Text(name), *cells, style=style)
+    return table
 
 
 def _shape(layer: Layer) -> str:
@@ -232,7 +255,6 @@ def _note(layer: Layer) -> str:
 
 def _print_summary(console: Console, report: Report) -> None:
     summary = report.summary
-    console.print()
     console.print(
         Text(
             f"Summary of {summary.layers} layers: {summary.layers_averaged} averaged, "
@@ -263,7 +285,7 @@ def _print_notes(console: Console, report: Report) -> None:
         console.print(Text("Skipped or failed slots"))
         for skip in skips[:MAX_SKIPS]:
             detail = f" ({skip.detail})" if skip.detail else ""
-            console.print(Text(f"  {_shorten(skip.slot, 60)}: {skip.reason}{detail}"), overflow="fold")
+            console.print(Text(f"  {shortened(skip.slot, 60)}: {skip.reason}{detail}"), overflow="fold")
         if len(skips) > MAX_SKIPS:
             rest = Counter(skip.reason for skip in skips[MAX_SKIPS:])
             console.print(Text(f"  and {', '.join(f'{n} more: {reason}' for reason, n in sorted(rest.items()))}"))
@@ -272,7 +294,7 @@ def _print_notes(console: Console, report: Report) -> None:
         console.print()
         console.print(Text("Diagnostics"))
         for diagnostic in others[:MAX_SKIPS]:
-            subject = f" [{_shorten(diagnostic.subject, 40)}]" if diagnostic.subject else ""
+            subject = f" [{shortened(diagnostic.subject, 40)}]" if diagnostic.subject else ""
             console.print(Text(f"  {diagnostic.severity}: {diagnostic.code}: {diagnostic.message}{subject}"))
         if len(others) > MAX_SKIPS:
             console.print(Text(f"  and {len(others) - MAX_SKIPS} more"))

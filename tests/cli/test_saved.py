@@ -194,3 +194,18 @@ def test_brackets_in_texts_hide_no_depth(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "deep.json").write_text(json.dumps(data))
     with pytest.raises(ReportError, match="nested too deep"):
         load_reports(str(tmp_path / "deep.json"))
+
+
+def test_render_shows_what_is_asked_for(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    assert run("analyze", fixtures / "models/lenet5.onnx", "-o", "json=r.json").returncode == 0
+    top = run("render", "r.json", "--sort", "-stable_rank", "--top", "1", "--where", "alpha!=null")
+    assert top.returncode == 0, top.stderr
+    assert "1 of 4 layers are shown" in top.stdout
+    assert "stable_rank            97.0" in top.stdout
+    whole = run("render", "r.json", "--top", "1", "-f", "json")
+    assert whole.stdout == (tmp_path / "r.json").read_text()
+    rows = run("render", "r.json", "--layer", "fc*", "-f", "csv").stdout.splitlines()
+    assert [row.partition(",")[0] for row in rows] == ["id", "fc1", "fc2"]
+    wrong = run("render", "r.json", "--where", "alpha")
+    assert wrong.returncode == 2
+    assert "alpha>6" in wrong.stderr
