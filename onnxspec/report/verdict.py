@@ -11,6 +11,9 @@ from onnxspec.results import Layer, Report
 
 __all__ = ["Verdict", "verdict"]
 
+Quote = Callable[[str], str]
+"""Makes text that comes from a file harmless in a format."""
+
 NAMED = 3
 """Layers that are named; of more only the count is given."""
 
@@ -34,7 +37,7 @@ class Verdict:
     details: tuple[str, ...] = ()
 
 
-def verdict(report: Report, quote: Callable[[str], str] = plain) -> Verdict | None:
+def verdict(report: Report, quote: Quote = plain) -> Verdict | None:
     """Say in plain English what a report found.
 
     Parameters
@@ -53,12 +56,12 @@ def verdict(report: Report, quote: Callable[[str], str] = plain) -> Verdict | No
         return None
     analysed = [layer for layer in report.layers if layer.status == "ok"]
     if not analysed:
-        return Verdict("none: no layer was analysed.", tuple(_missing(report)))
-    details = [*_alpha(analysed), *_phases(analysed), *_missing(report)]
+        return Verdict("none: no layer was analysed.", tuple(_missing(report, quote)))
+    details = [*_alpha(analysed), *_phases(analysed, quote), *_missing(report, quote)]
     return Verdict(_headline(report, analysed, quote), tuple(details))
 
 
-def _headline(report: Report, analysed: Sequence[Layer], quote: Callable[[str], str]) -> str:
+def _headline(report: Report, analysed: Sequence[Layer], quote: Quote) -> str:
     """Count the layers that are told from noise."""
     tested = {quote(layer.name): str(v) for layer in analysed if layer.trained and (v := layer.trained.get("verdict"))}
     if not tested:
@@ -106,25 +109,25 @@ def _place(low: float, high: float) -> str:
     return f"from {LOW:g} to {HIGH:g}" if low >= LOW and high <= HIGH else f"across {LOW:g} or {HIGH:g}"
 
 
-def _phases(analysed: Sequence[Layer]) -> list[str]:
+def _phases(analysed: Sequence[Layer], quote: Quote) -> list[str]:
     counts = Counter(layer.phase for layer in analysed if layer.phase is not None)
-    return [f"phases: {_counted(counts)}"] if counts else []
+    return [f"phases: {_counted(counts, quote)}"] if counts else []
 
 
-def _missing(report: Report) -> list[str]:
+def _missing(report: Report, quote: Quote) -> list[str]:
     """Say what has no fit and what failed, and why."""
     without = Counter(x.reason for x in report.layers if x.status == "ok" and x.reason is not None)
     failed = Counter(x.reason for x in report.layers if x.status == "failed" and x.reason is not None)
     left = Counter(x.reason for x in report.layers if x.status == "skipped" and x.reason is not None)
     return [
-        f"{label}: {_counted(counts)}"
+        f"{label}: {_counted(counts, quote)}"
         for label, counts in (("norms only", without), ("failed", failed), ("left out", left))
         if counts
     ]
 
 
-def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {n}" for name, n in counts.most_common())
+def _counted(counts: Counter[str], quote: Quote) -> str:
+    return ", ".join(f"{quote(name)} {n}" for name, n in counts.most_common())
 
 
 def _count(number: int, what: str) -> str:

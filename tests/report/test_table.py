@@ -82,7 +82,7 @@ def test_views(lenet: Report, wanted: View, names: list[str]) -> None:
 
 @pytest.mark.parametrize("wanted", [View(where=("nothing=3",)), View(where=("alpha",)), View(sort="x")])
 def test_views_that_cannot_be(lenet: Report, wanted: View) -> None:
-    with pytest.raises(UsageError, match="where|no field"):
+    with pytest.raises(UsageError, match=r"where|no field"):
         view(lenet, wanted)
 
 
