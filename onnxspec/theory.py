@@ -1,4 +1,4 @@
-"""The data of the seeds' theory figures: Marchenko-Pastur laws, heavy-tailed spectra, alpha against mu.
+"""The data of the seeds' theory figures: Marchenko-Pastur laws, heavy-tailed spectra, alpha against mu, VSDL.
 
 `onnxspec.plots` draws them and ``onnxspec theory`` writes them as PNG and CSV.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from onnxspec.fits.power_law import fit_power_law
 from onnxspec.laws import heavy_tailed as entry_laws
-from onnxspec.laws import marchenko_pastur
+from onnxspec.laws import marchenko_pastur, vsdl
 from onnxspec.results import PowerLawFit
 from onnxspec.settings import KSMode
 from onnxspec.spectra.eigen import spectrum
@@ -25,6 +25,8 @@ __all__ = [
     "MUS",
     "QS",
     "SIGMAS",
+    "TEMPERATURES",
+    "VSDL",
     "AlphaOfMu",
     "Entries",
     "HeavyTailedSpectrum",
@@ -36,6 +38,8 @@ __all__ = [
     "heavy_tailed_spectra",
     "mp_curves",
     "mp_rows",
+    "vsdl_phases",
+    "vsdl_rows",
 ]
 
 Array = NDArray[np.float64]
@@ -43,6 +47,8 @@ Entries = Literal["lomax", "sym", "pareto"]
 ENTRIES: tuple[Entries, ...] = get_args(Entries)
 
 QS, SIGMAS, MUS = (1.0, 2.0, 3.0, 5.0), (0.7, 1.0, 1.3), (1.0, 3.0, 5.0)
+TEMPERATURES = (0.0, 0.2, 0.5, 1.0)
+NOISES = (0.0, 0.05, 0.1, 0.2)
 CURVE_POINTS = 200
 FEWEST_IN_TAIL = 2  # the published fits had no floor
 
@@ -119,6 +125,37 @@ class AlphaOfMu:
     xmin: float | None
     D: float | None
     n_tail: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class VSDL:
+    """Learning curves, phases and transitions of one kind of student.
+
+    Attributes
+    ----------
+    student : {"ising", "spherical", "reversed_wedge"}
+    width : float
+        k of the reversed wedge.
+    noise : float
+        Label noise of curves and map.
+    curves : list of LearningCurve
+        One for each temperature asked for.
+    contrast : list of LearningCurve
+        The spherical perceptron at the same temperatures, which learns without a jump.
+    map : list of LearningCurve
+        Many temperatures at the same loads: the phase diagram.
+    transitions : list of (float, float, Transition)
+        Temperature, label noise, and the load at which the error jumps: for each
+        temperature of the map at `noise`, and for those of the curves at each of `NOISES`.
+    """
+
+    student: vsdl.Student
+    width: float
+    noise: float
+    curves: list[vsdl.LearningCurve]
+    contrast: list[vsdl.LearningCurve]
+    map: list[vsdl.LearningCurve]
+    transitions: list[tuple[float, float, vsdl.Transition]]
 
 
 def draw_entries(rng: np.random.Generator, entries: Entries, mu: float, size: tuple[int, int]) -> Array:
@@ -303,6 +340,84 @@ def alpha_of_mu(
             fit = fit_power_law(evals, ks=ks, min_tail=FEWEST_IN_TAIL)
             found.append(AlphaOfMu(mu, draw, entries, N, M, fit.alpha, fit.alpha_stderr, fit.xmin, fit.D, fit.n_tail))
     return found
+
+
+def vsdl_phases(
+    temperatures: Sequence[float] = TEMPERATURES,
+    *,
+    student: vsdl.Student = "ising",
+    noise: float = 0.0,
+    width: float = 1.0,
+    highest_load: float = 6.0,
+    highest_temperature: float = 2.0,
+    points: int = 121,
+) -> VSDL:
+    """Give what seed 001 draws of the very simple deep learning model (VSDL).
+
+    Martin and Mahoney, arXiv 1710.09553; `onnxspec.laws.vsdl` has the formulas.
+
+    Parameters
+    ----------
+    temperatures : sequence of float
+        Of the learning curves.
+    student : {"ising", "spherical", "reversed_wedge"}
+        What learns.
+    noise : float
+        Share of wrong labels, below 0.5.
+    width : float
+        k of the reversed wedge.
+    highest_load, highest_temperature : float
+        Ends of the map, which starts at 0.
+    points : int
+        Loads, and half as many temperatures.
+
+    Returns
+    -------
+    VSDL
+
+    Raises
+    ------
+    ValueError
+        A parameter is outside its range.
+    """
+    if not (0.0 < highest_load < math.inf and 0.0 < highest_temperature < math.inf and points >= 2):
+        raise ValueError("The map needs a highest load and temperature above 0, and two points.")
+    loads = np.linspace(0.0, highest_load, points)
+    scale = np.linspace(0.0, highest_temperature, (points + 1) // 2).tolist()
+    learner: dict[str, Any] = {"student": student, "width": width}
+    with_noise = [(t, n) for t in temperatures for n in sorted({*NOISES, noise})]
+    pairs = dict.fromkeys([(t, noise) for t in scale] + with_noise)
+    return VSDL(
+        student=student,
+        width=width,
+        noise=noise,
+        curves=[vsdl.learning_curve(loads, t, noise=noise, **learner) for t in temperatures],
+        contrast=[vsdl.learning_curve(loads, t, noise=noise, student="spherical") for t in temperatures],
+        map=[vsdl.learning_curve(loads, t, noise=noise, **learner) for t in scale],
+        transitions=[(t, n, one) for t, n in sorted(pairs) for one in vsdl.transitions(t, noise=n, **learner)],
+    )
+
+
+def vsdl_rows(found: VSDL) -> list[dict[str, Any]]:
+    """Give map (``map``), curves (``curve``, ``contrast``) and jumps (``transition``) as flat rows for a CSV file.
+
+    A transition has the error before it as ``generalisation_error``, the one after it as
+    ``error_after``, and the end of its metastable state as ``spinodal``.
+    """
+    rows: list[dict[str, Any]] = []
+    for kind, curves in (("map", found.map), ("curve", found.curves), ("contrast", found.contrast)):
+        for curve in curves:
+            head = {"kind": kind, "student": curve.student, "temperature": curve.temperature, "noise": curve.noise}
+            columns = (curve.loads, curve.generalisation_error, curve.training_error, curve.worst_error)
+            for load, error, training, worst in zip(*(column.tolist() for column in columns)):
+                errors = {"generalisation_error": error, "training_error": training, "worst_error": worst}
+                rows.append({**head, "load": load, **errors, "error_after": None, "spinodal": None})
+    for temperature, noise, one in found.transitions:
+        head = {"kind": "transition", "student": found.student, "temperature": temperature, "noise": noise}
+        errors = {"generalisation_error": one.error_before, "training_error": None, "worst_error": None}
+        after = {"error_after": one.error_after, "spinodal": one.spinodal}
+        rows.append({**head, "load": one.load, **errors, **after})
+    return rows
 
 
 def mp_rows(curves: Sequence[MPCurve]) -> list[dict[str, Any]]:

@@ -100,6 +100,30 @@ def alpha_mu(
     _write(output or "alpha-mu", data.alpha_rows(points), plots.alpha_mu(points))
 
 
+@theory.command("vsdl")
+def vsdl(
+    output: Stem = None,
+    student: Annotated[str, typer.Option(help="What learns: ising, spherical, reversed_wedge.")] = "ising",
+    temperature: Annotated[
+        list[float] | None,
+        typer.Option("--temperature", "-t", help="Of a learning curve; repeatable (default: 0, 0.2, 0.5, 1)."),
+    ] = None,
+    noise: Annotated[float, typer.Option(help="Share of wrong labels, below 0.5.")] = 0.0,
+    width: Annotated[float, typer.Option(help="Half the width of the reversed wedge.")] = 1.0,
+    highest_load: Annotated[float, typer.Option("--load-max", help="Largest load of curves and map.")] = 6.0,
+    highest_temperature: Annotated[float, typer.Option("--temperature-max", help="Largest one of the map.")] = 2.0,
+    points: Annotated[int, typer.Option(help="Loads; half as many temperatures.", min=2, max=1000)] = 121,
+) -> None:
+    """Phases of learning over load and temperature (the VSDL model), with its transitions."""
+    from onnxspec import plots
+    from onnxspec import theory as data
+
+    options: dict[str, Any] = {"student": student, "noise": noise, "width": width, "points": points}
+    options |= {"highest_load": highest_load, "highest_temperature": highest_temperature}
+    found = _checked(lambda: data.vsdl_phases(temperature or data.TEMPERATURES, **options))
+    _write(output or "vsdl", data.vsdl_rows(found), plots.vsdl(found))
+
+
 def _checked(compute: Any) -> Any:
     """Turn a parameter that the laws refuse into a usage error."""
     try:

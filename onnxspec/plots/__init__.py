@@ -14,6 +14,7 @@ from onnxspec.plots.canvas import FORMATS, image, save
 from onnxspec.plots.layers import drawable, esd, esd_linear, ks_curve, layer_sheet, scree
 from onnxspec.plots.model import alpha_by_depth
 from onnxspec.plots.theory import alpha_mu, heavy_tailed, mp
+from onnxspec.plots.vsdl import vsdl
 
 __all__ = [
     "FORMATS",
@@ -29,4 +30,5 @@ __all__ = [
     "mp",
     "save",
     "scree",
+    "vsdl",
 ]

@@ -155,8 +155,30 @@ def test_theory_alpha_mu(call, tmp_path: Path) -> None:
         (["alpha-mu", "--mu-min", "-1"], "mu is -1.0"),
         (["alpha-mu", "--mu-min", "nan"], "mu is nan"),
         (["heavy-tailed", "--N", "10", "--M", "20"], "needs N >= M"),
+        (["vsdl", "--student", "quantum"], "student is 'quantum'"),
+        (["vsdl", "--noise", "0.5"], "noise is 0.5"),
+        (["vsdl", "-t", "nan"], "temperature is nan"),
+        (["vsdl", "--load-max", "0"], "highest load"),
     ],
 )
 def test_theory_refuses_in_one_sentence(call, arguments: list[str], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         call("theory", *arguments)
+
+
+def test_theory_vsdl(call, tmp_path: Path) -> None:
+    options = ["--points", "21", "-t", "0.2", "-t", "1"]
+    assert call("theory", "vsdl", *options, "--load-max", "4").exit_code == 0
+    found = rows(tmp_path / "vsdl.csv")
+    jump = [r for r in found if r["kind"] == "transition" and r["temperature"] == "1.0" and r["noise"] == "0.1"]
+    assert [round(float(r["load"]), 3) for r in jump] == [2.889]
+    curve = [r for r in found if r["kind"] == "curve" and r["temperature"] == "1.0"]
+    errors = {round(float(r["load"]), 9): float(r["generalisation_error"]) for r in curve}
+    assert len(errors) == 21
+    assert errors[2.4] > 0.25  # the transition is at 2.431
+    assert errors[2.6] == 0.0
+    assert {r["student"] for r in found if r["kind"] == "contrast"} == {"spherical"}
+    assert sum(r["kind"] == "map" for r in found) == 21 * 11
+    assert (tmp_path / "vsdl.png").stat().st_size > 10_000
+    assert call("theory", "vsdl", *options, "--student", "spherical", "-o", "s").exit_code == 0
+    assert not [r for r in rows(tmp_path / "s.csv") if r["kind"] == "transition"]
