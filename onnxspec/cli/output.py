@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from onnxspec.errors import UsageError
-from onnxspec.report import FORMATS, formatter
+from onnxspec.report import BINARY, FORMATS, binary_formatter, formatter
 from onnxspec.report.view import View, view
 from onnxspec.results import Report
 
@@ -25,7 +25,7 @@ Target = tuple[str, str | None]
 WHOLE = frozenset({"json", "html"})
 """Formats that hold the whole report, whatever part of it is shown."""
 
-_ENDINGS = {".json": "json", ".csv": "csv", ".txt": "table", ".md": "markdown"}
+_ENDINGS = {".json": "json", ".csv": "csv", ".txt": "table", ".md": "markdown", ".parquet": "parquet"}
 
 
 def targets(format_name: str | None, outputs: Sequence[str]) -> list[Target]:
@@ -39,7 +39,7 @@ def targets(format_name: str | None, outputs: Sequence[str]) -> list[Target]:
     found: list[Target] = []
     for output in outputs:
         name, equals, path = output.partition("=")
-        if equals and name in FORMATS:
+        if equals and (name in FORMATS or name in BINARY):
             found.append((name, path))
         else:
             found.append((format_name or _ENDINGS.get(Path(output).suffix.lower(), "table"), output))
@@ -47,8 +47,11 @@ def targets(format_name: str | None, outputs: Sequence[str]) -> list[Target]:
         format_name is not None and all(path is not None and "=" in o for (_, path), o in zip(found, outputs))
     ):
         found.insert(0, (format_name or "table", None))
-    for name, _ in found:
-        formatter(name)
+    for name, file in found:
+        if name not in BINARY:
+            formatter(name)
+        elif file is None:
+            raise UsageError(f"{name} is no text; write it with -o FILE.{name}.")
     return found
 
 
@@ -61,6 +64,8 @@ def write(reports: Sequence[Report], wanted: Sequence[Target], shown: View | Non
             from onnxspec.report.table import print_reports
 
             print_reports(chosen, sys.stdout, color="NO_COLOR" not in os.environ)
+        elif name in BINARY and path is not None:
+            _to_file(Path(path), binary_formatter(name)(chosen))
         else:
             write_text(formatter(name)(chosen), path)
 
@@ -77,17 +82,17 @@ def write_text(text: str, path: str | None) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     else:
-        _to_file(Path(path), text)
+        _to_file(Path(path), text.encode())
 
 
-def _to_file(path: Path, text: str) -> None:
+def _to_file(path: Path, content: bytes) -> None:
     """Write a file at once, so that an interrupted run leaves no half of one; devices and pipes as they are."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
             return
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)

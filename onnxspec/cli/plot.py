@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot"]
 
-KINDS = ("sheet", "esd", "esd_linear", "scree", "ks_curve")
+KINDS = ("sheet", "esd", "esd_linear", "scree", "ks_curve", "hill")
 
 
 def plot(
@@ -31,7 +31,7 @@ def plot(
     ] = None,
     format_name: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="png, svg or pdf.")] = "png",
     kind: Annotated[
-        str, typer.Option(help="One figure a layer: sheet (all four), esd, esd_linear, scree, ks_curve.")
+        str, typer.Option(help="One figure a layer: sheet (all four), esd, esd_linear, scree, ks_curve, hill.")
     ] = "sheet",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")] = False,
 ) -> None:

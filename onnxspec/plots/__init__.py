@@ -11,6 +11,7 @@ Every function gives a new ``matplotlib.figure.Figure`` that pyplot knows nothin
 from __future__ import annotations
 
 from onnxspec.plots.canvas import FORMATS, image, save
+from onnxspec.plots.hill import hill
 from onnxspec.plots.layers import drawable, esd, esd_linear, ks_curve, layer_sheet, scree
 from onnxspec.plots.model import alpha_by_depth
 from onnxspec.plots.theory import alpha_mu, heavy_tailed, mp
@@ -24,6 +25,7 @@ __all__ = [
     "esd",
     "esd_linear",
     "heavy_tailed",
+    "hill",
     "image",
     "ks_curve",
     "layer_sheet",

@@ -8,13 +8,23 @@ from importlib import import_module
 from onnxspec.errors import UsageError
 from onnxspec.results import Report
 
-__all__ = ["FORMATS", "Formatter", "formatter"]
+__all__ = ["BINARY", "FORMATS", "Formatter", "binary_formatter", "formatter"]
 
 Formatter = Callable[[Sequence[Report]], str]
 """Turns the reports of one run into one text, ending in a newline."""
 
 FORMATS = {"table": "table", "json": "json", "csv": "csv", "markdown": "markdown"}
 """Each format and its module in `onnxspec.report`."""
+
+
+BINARY = {"parquet": "parquet"}
+"""Formats that are no text: they have a function `render_bytes`, and go to files alone."""
+
+
+def binary_formatter(name: str) -> Callable[[Sequence[Report]], bytes]:
+    """Find one of `BINARY`."""
+    render: Callable[[Sequence[Report]], bytes] = import_module(f"onnxspec.report.{BINARY[name]}").render_bytes
+    return render
 
 
 def formatter(name: str) -> Formatter:
@@ -26,6 +36,8 @@ def formatter(name: str) -> Formatter:
         There is no such format.
     """
     if name not in FORMATS:
-        raise UsageError(f"There is no format {name!r}; there are {', '.join(FORMATS)}.")
+        raise UsageError(
+            f"There is no format {name!r}; there are {', '.join(FORMATS)}, and as files {', '.join(BINARY)}."
+        )
     render: Formatter = import_module(f"onnxspec.report.{FORMATS[name]}").render
     return render

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from importlib import import_module
 from typing import Any, Literal
 
 from onnxspec._codec import decode, parse, to_json
@@ -208,6 +209,11 @@ class Report:
             The text is no report, is of another schema version, or has unknown keys.
         """
         return _checked(parse(text))
+
+    def _repr_html_(self) -> str:
+        """Give what a notebook shows of the report."""
+        render: Callable[[Report], str] = import_module("onnxspec.report.notebook").render
+        return render(self)
 
     def rows(self) -> list[dict[str, Any]]:
         """Give one flat dictionary a layer, with the names of the JSON report."""

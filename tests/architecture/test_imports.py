@@ -32,7 +32,7 @@ LIBRARIES = {
     "onnxruntime": {"graph/runtime.py", "graph/runtime_child.py"},
     "powerlaw": {"fits/cross_check.py"},
     "pandas": {"results/report.py"},
-    "polars": {"results/report.py"},
+    "polars": {"results/report.py", "report/parquet.py"},
 }
 INSIDE_FUNCTIONS = {"onnx", "onnxruntime", "powerlaw", "matplotlib", "jinja2", "pandas", "polars", "scipy", "ml_dtypes"}
 MAX_LINES = 500

@@ -201,7 +201,7 @@ def test_render_shows_what_is_asked_for(run: Run, fixtures: Path, tmp_path: Path
     top = run("render", "r.json", "--sort", "-stable_rank", "--top", "1", "--where", "alpha!=null")
     assert top.returncode == 0, top.stderr
     assert "1 of 4 layers are shown" in top.stdout
-    assert "stable_rank            97.0" in top.stdout
+    assert "\nconv2\n  ok\n" in top.stdout
     whole = run("render", "r.json", "--top", "1", "-f", "json")
     assert whole.stdout == (tmp_path / "r.json").read_text()
     rows = run("render", "r.json", "--layer", "fc*", "-f", "csv").stdout.splitlines()
@@ -209,3 +209,14 @@ def test_render_shows_what_is_asked_for(run: Run, fixtures: Path, tmp_path: Path
     wrong = run("render", "r.json", "--where", "alpha")
     assert wrong.returncode == 2
     assert "alpha>6" in wrong.stderr
+
+
+def test_parquet_goes_to_files_alone(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    import polars
+
+    model = fixtures / "models/linear_gemm.onnx"
+    assert run("analyze", model, "-o", "layers.parquet").returncode == 0
+    assert polars.read_parquet(tmp_path / "layers.parquet").height == 1
+    refused = run("analyze", model, "-f", "parquet")
+    assert refused.returncode == 2
+    assert "-o FILE.parquet" in refused.stderr

@@ -314,3 +314,24 @@ def test_theory_figures_are_the_same_twice_and_show_the_data() -> None:
 def test_short_numbers(value: float, text: str) -> None:
     assert short(value) == text
     assert short(math.nan) == short(None) == "-"
+
+
+def test_the_hill_plot_is_hill(full: Report, saved: Report) -> None:
+    layer = full.layers["fc1"]
+    assert layer.evals is not None
+    assert layer.n_tail is not None
+    figure = plots.hill(layer)
+    line = lines(figure, "Hill")
+    k, alpha = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+    x = np.sort(layer.evals)[::-1]
+    at = int(np.argmin(np.abs(k - layer.n_tail)))
+    by_hand = 1.0 + k[at] / np.sum(np.log(x[: k[at]] / x[k[at]]))
+    assert alpha[at] == pytest.approx(by_hand)
+    top = lines(plots.hill(saved.layers["fc1"]), "Hill")
+    assert max(top.get_xdata()) == 31
+    both = dict(zip(k, alpha))
+    shared = [(a, both[n]) for n, a in zip(top.get_xdata(), top.get_ydata()) if n in both]
+    assert len(shared) > 10
+    assert all(a == pytest.approx(b, rel=1e-4) for a, b in shared)
+    with pytest.raises(ValueError, match="a Hill plot needs 5"):
+        plots.hill(replace(layer, evals=(1.0, 0.5)))
