@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxspec.diagnosis.levels import value_levels
 from onnxspec.errors import TensorError
 from onnxspec.facts import blank_layer, without_numbers
-from onnxspec.fits.power_law import fit_power_law, profile
+from onnxspec.fits.power_law import curve, fit_power_law
 from onnxspec.graph import layouts
 from onnxspec.results import Layer, Plot, PowerLawFit, Spectrum
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.metrics import metrics
-from onnxspec.verdicts import MATRIX, TAIL, Verdicts, nothing, of_health, of_levels, of_matrix, of_tail
+from onnxspec.verdict_fields import MATRIX, TAIL, Verdicts, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,8 +109,7 @@ def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> 
         if getattr(fit, name) is None:
             reasons[name] = fit.reason or "slices"
     verdicts = _verdicts(layer, canonical, pooled, fit, dtype, settings)
-    verdicts.merge(nothing(("health",), "effort") if settings.effort == "fast" else of_health(verdicts.values, fit))
-    verdicts.merge(of_levels(layer, canonical))
+    verdicts.merge(_levels(layer, canonical))
     reasons |= verdicts.reasons
     measured: dict[str, Any] = {**numbers, **verdicts.values}
     return replace(
@@ -139,21 +139,38 @@ def _verdicts(
     layer: Layer, canonical: Array, pooled: Spectrum, fit: PowerLawFit, dtype: str, settings: Settings
 ) -> Verdicts:
     """Add what the chosen effort says about the tail and about the layer as one matrix."""
+    sliced = fit.alpha is not None and fit.xmin is None
+    if settings.effort == "fast" and not settings.cross_check:
+        out = nothing(TAIL, "slices" if sliced else fit.reason or "effort").merge(nothing(MATRIX, "effort"))
+        return out.merge(nothing(("cross_check",), "not_asked")).merge(nothing(("health",), "effort"))
+    # what computes verdicts takes half a second to load
+    from onnxspec.verdicts import of_health, of_matrix, of_tail
+
     if layer.value_hash is None:
         raise ValueError("the seed comes from the values' hash")
     seed = int(layer.value_hash.rpartition(":")[2][:16], 16)
-    sliced = fit.alpha is not None and fit.xmin is None
     out = nothing(TAIL, "slices") if sliced else of_tail(pooled.positive_evals, fit, pooled.Q, settings, seed)
     if settings.effort == "fast":
-        return out.merge(nothing(MATRIX, "effort"))
+        return out.merge(nothing(MATRIX, "effort")).merge(nothing(("health",), "effort"))
     if layer.role == "depthwise_conv":
-        return out.merge(nothing(MATRIX, "depthwise"))
-    unfolded = layouts.matrices(canonical, unfold=True)
-    if len(unfolded) > 1:
-        return out.merge(nothing(MATRIX, "several_matrices"))
-    known = pooled if settings.conv == "unfold" or canonical.shape[3] == 1 else None
-    floor = layer.quantization.noise_floor if layer.quantization is not None else None
-    return out.merge(of_matrix(unfolded[0], known, settings, seed, dtype=dtype, noise_floor=floor))
+        out.merge(nothing(MATRIX, "depthwise"))
+    elif len(unfolded := layouts.matrices(canonical, unfold=True)) > 1:
+        out.merge(nothing(MATRIX, "several_matrices"))
+    else:
+        known = pooled if settings.conv == "unfold" or canonical.shape[3] == 1 else None
+        floor = layer.quantization.noise_floor if layer.quantization is not None else None
+        out.merge(of_matrix(unfolded[0], known, settings, seed, dtype=dtype, noise_floor=floor))
+    return out.merge(of_health(out.values, fit))
+
+
+def _levels(layer: Layer, canonical: Array) -> Verdicts:
+    """Say whether a weight that is stored as floats lies on few levels."""
+    if layer.quantization is not None:
+        return nothing(("levels",), "quantized")
+    out = Verdicts()
+    found = value_levels(canonical)
+    out.put("levels", found if found.count is not None else None, found.reason)
+    return out
 
 
 def _denormals(canonical: Array) -> int:
@@ -221,19 +238,16 @@ def _plot(pooled: Spectrum, fit: PowerLawFit, settings: Settings) -> Plot:
     logs = np.log10(evals)
     low, high = _round(float(logs[-1])), _round(float(logs[0]))
     counts, _ = np.histogram(np.clip(logs, low, high), bins=ESD_BINS, range=(low, high if high > low else low + 1.0))
-    curve: tuple[tuple[float, ...], ...] = ((), (), ())
+    shown: tuple[tuple[float, ...], ...] = ((), (), ())
     if fit.alpha is not None and fit.xmin is not None:
-        xmin, alpha, distance, _ = profile(evals, ks=settings.ks, min_tail=2)
-        chosen = np.unique(np.linspace(0, xmin.size - 1, CURVE_POINTS).round().astype(int))
-        curve = tuple(tuple(_round(float(v)) for v in values[chosen]) for values in (xmin, distance, alpha))
+        xmin, alpha, distance = curve(evals, CURVE_POINTS, ks=settings.ks)
+        shown = tuple(tuple(_round(float(v)) for v in values) for values in (xmin, distance, alpha))
     return Plot(
         low,
         high,
         tuple(counts.tolist()),
         tuple(_round(float(v)) for v in evals[:TOP_EVALS]),
-        curve[0],
-        curve[1],
-        curve[2],
+        *shown,
     )
 
 

@@ -7,14 +7,12 @@ with the reason ``effort``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from onnxspec._codec import encode
 from onnxspec.diagnosis.health import erg_condition, health
-from onnxspec.diagnosis.levels import value_levels
 from onnxspec.diagnosis.phases import classify
 from onnxspec.diagnosis.trained import LEVEL, benjamini_hochberg, trained_verdict
 from onnxspec.diagnosis.traps import correlation_traps
@@ -28,9 +26,10 @@ from onnxspec.fits.stability import alpha_profile, exact_interval, unbiased_alph
 from onnxspec.fits.verdict import judge_power_law
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.vectors import localisation
+from onnxspec.verdict_fields import MATRIX_FULL, TAIL, TAIL_FULL, Verdicts, nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -40,57 +39,12 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = [
-    "MATRIX",
-    "TAIL",
-    "Verdicts",
-    "correct_for_looking_often",
-    "nothing",
-    "of_health",
-    "of_levels",
-    "of_matrix",
-    "of_tail",
-]
+__all__ = ["correct_for_looking_often", "of_health", "of_matrix", "of_tail"]
 
 LOCALISED_SIDE = 4096
 """Largest M whose singular vectors are computed: they cost several times the eigenvalues."""
 
 REPLICAS = {"standard": 200, "full": 1000}
-
-TAIL_STANDARD = ("alpha_ci", "alpha_unbiased", "alpha_exact_ci", "alpha_profile", "alpha_hill", "alpha_hill_excess")
-TAIL_FULL = ("gof_p", "alternatives", "best_fit", "power_law")
-TAIL = (*TAIL_STANDARD, *TAIL_FULL)
-MATRIX_STANDARD = ("mp", "spikes", "trained", "phase", "phase_evidence", "erg")
-MATRIX_FULL = ("traps", "localisation")
-MATRIX = (*MATRIX_STANDARD, *MATRIX_FULL)
-
-
-@dataclass
-class Verdicts:
-    """Fields of `Layer`, and why those that are null are null."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-
-    def put(self, name: str, value: Any, reason: str | None = None) -> None:
-        """Enter one field in JSON-safe form, with the reason where there is none."""
-        self.values[name] = encode(value) if is_dataclass(value) else value
-        if value is None:
-            self.reasons[name] = reason or "unknown"
-
-    def merge(self, other: Verdicts) -> Verdicts:
-        """Take in the fields of another."""
-        self.values |= other.values
-        self.reasons |= other.reasons
-        return self
-
-
-def nothing(names: Iterable[str], reason: str) -> Verdicts:
-    """Give null for every name, for one reason."""
-    out = Verdicts()
-    for name in names:
-        out.put(name, None, reason)
-    return out
 
 
 def of_tail(evals: Array, fit: PowerLawFit, Q: float, settings: Settings, seed: int) -> Verdicts:
@@ -196,16 +150,6 @@ def _of_vectors(matrix: Array, own: Spectrum, bulk: BulkFit, seed: int) -> Verdi
         out.put("localisation", None, "over_limit")
     else:
         out.put("localisation", localisation(matrix, bulk.spikes))
-    return out
-
-
-def of_levels(layer: Layer, canonical: Array) -> Verdicts:
-    """Say whether a weight that is stored as floats lies on few levels."""
-    out = Verdicts()
-    if layer.quantization is not None:
-        return out.merge(nothing(("levels",), "quantized"))
-    found = value_levels(canonical)
-    out.put("levels", None if found.count is None else encode(found), found.reason)
     return out
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxspec._jit import jit
-from onnxspec.fits.power_law import KS_CODES, scan_xmin
+from onnxspec.fits.power_law import KS_CODES
 from onnxspec.fits.random_stream import stream_key, uniforms
-from onnxspec.fits.xmin_scan import _distance, _logs
+from onnxspec.fits.xmin_scan import _distance, _logs, scan_xmin
 from onnxspec.settings import Settings
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 The law is ``p(x) = (alpha - 1) / xmin * (x / xmin) ** -alpha`` for ``x >= xmin``
 (Clauset, Shalizi & Newman, SIAM Review 51, 661 (2009), eqns 2.2 and 3.1).
-The scan over xmin itself is in `onnxspec.fits.xmin_scan`.
+The scan over xmin itself is in `onnxspec.fits.candidates`, its compiled twin in `onnxspec.fits.xmin_scan`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from onnxspec.fits.xmin_scan import all_candidates, scan_xmin
+from onnxspec.fits.candidates import best_candidate, candidates, distance, tail_logs
 from onnxspec.results import PowerLawFit
 from onnxspec.settings import KSMode, Settings
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["KS_CODES", "fit_power_law", "profile", "scan_xmin"]
+__all__ = ["KS_CODES", "curve", "fit_power_law", "profile"]
+
+COMPILED_SCAN = 16384
+"""Values above which the compiled scan is taken: there it saves more than the half second that numba takes to load.
+
+Both give the same fit to rounding; which one it is depends on the number of values alone.
+"""
 
 KS_CODES: dict[str, int] = {name: code for code, name in enumerate(get_args(KSMode))}
 
@@ -80,7 +86,7 @@ def fit_power_law(
         return _no_fit("too_small", n)
     if x[0] == x[-1]:
         return _no_fit("flat_spectrum", n)
-    start, alpha, distance = scan_xmin(x, floor, code)
+    start, alpha, D = _scan(x, floor, code)
     if start < 0:
         return _no_fit("no_tail", n)
     n_tail = n - start
@@ -89,7 +95,7 @@ def fit_power_law(
         alpha_stderr=(alpha - 1.0) / math.sqrt(n_tail),
         xmin=float(x[start]),
         xmax=float(x[-1]),
-        D=distance,
+        D=D,
         n_tail=n_tail,
         num_evals=n,
     )
@@ -121,13 +127,62 @@ def profile(
     ValueError
         `ks` is unknown, `min_tail` is below 2, or a value is not finite.
     """
+    from onnxspec.fits.xmin_scan import all_candidates
+
     code = _ks_code(ks)
+    x = _positive_ascending(_finite(evals))
+    starts, alpha, distances = all_candidates(x, _tail_floor(min_tail, x.size), code)
+    return x[starts], alpha, distances, x.size - starts
+
+
+def curve(
+    evals: ArrayLike, points: int, *, ks: KSMode = "grid", min_tail: int = 2
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Give alpha and D for some of the candidates for xmin, evenly spread in rank: what a plot shows.
+
+    Parameters
+    ----------
+    evals, ks, min_tail
+        As in `profile`.
+    points : int
+        Most candidates to give.
+
+    Returns
+    -------
+    xmin, alpha, D : ndarray of float64, at most `points` values
+        Ascending in xmin.
+
+    Raises
+    ------
+    ValueError
+        As in `profile`.
+    """
+    code = _ks_code(ks)
+    x = _positive_ascending(_finite(evals))
+    starts = candidates(x, _tail_floor(min_tail, x.size))
+    if not starts.size:
+        return x[starts], np.empty(0), np.empty(0)
+    chosen = starts[np.unique(np.linspace(0, starts.size - 1, points).round().astype(int))]
+    logs, sums = tail_logs(x)
+    alpha = 1.0 + (x.size - chosen) / sums[chosen]
+    return x[chosen], alpha, np.array([distance(logs, sums, int(start), code) for start in chosen])
+
+
+def _scan(x: NDArray[np.float64], min_tail: int, code: int) -> tuple[int, float, float]:
+    """Find the best candidate for xmin: its index, alpha and D."""
+    if x.size <= COMPILED_SCAN:
+        return best_candidate(x, min_tail, code)
+    from onnxspec.fits.xmin_scan import scan_xmin
+
+    return scan_xmin(x, min_tail, code)
+
+
+def _finite(evals: ArrayLike) -> NDArray[np.float64]:
+    """Give the values as a vector; refuse those that are not finite."""
     values = np.asarray(evals, dtype=np.float64).ravel()
     if not np.isfinite(values).all():
         raise ValueError("evals must be finite")
-    x = _positive_ascending(values)
-    starts, alpha, distance = all_candidates(x, _tail_floor(min_tail, x.size), code)
-    return x[starts], alpha, distance, x.size - starts
+    return values
 
 
 def _ks_code(ks: str) -> int:

@@ -14,7 +14,7 @@ LEVELS = (
     {"errors", "limits", "settings", "results", "findings", "_codec", "_schema", "catalogue"},
     {"_jit", "laws", "reading"},
     {"graph", "spectra", "fits"},
-    {"diagnosis", "facts", "summary", "weightwatcher", "comparing", "theory"},
+    {"diagnosis", "facts", "summary", "weightwatcher", "comparing", "theory", "verdict_fields"},
     {"verdicts", "plots"},
     {"layer"},
     {"engine", "store", "distributed"},
@@ -117,6 +117,12 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 def test_inspect_loads_no_numerics() -> None:
     assert not loaded_after("from onnxspec.engine import inspect") & {"numba", "scipy", "matplotlib", "onnxruntime"}
+
+
+def test_the_fast_effort_loads_no_compiler() -> None:
+    model = PACKAGE.parent / "fixtures/models/linear_gemm.onnx"
+    statement = f"import onnxspec\nassert onnxspec.analyze({str(model)!r}, effort='fast').layers[0].alpha"
+    assert not loaded_after(statement) & {"numba", "llvmlite", "scipy", "matplotlib", "onnxruntime"}
 
 
 def test_a_saved_report_needs_no_model_libraries() -> None:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnxspec.fits.power_law import fit_power_law, profile, scan_xmin
+from onnxspec.fits.power_law import fit_power_law, profile
+from onnxspec.fits.xmin_scan import scan_xmin
 from tests.oracle import naive
 
 MODES = ("grid", "two_sided", "seed2018")
