@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onnxspec.cli.exit_codes import ExitCode, of_error, of_report, worst
+from onnxspec.cli.stored import HELP as STORE
+from onnxspec.cli.stored import opened_store
 from onnxspec.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -80,12 +82,16 @@ def analyze(
     max_bytes: Annotated[
         str | None, typer.Option(help="Largest model file, such as 500M or 4G.", envvar="ONNXSPEC_MAX_BYTES")
     ] = None,
+    store: Annotated[str | None, typer.Option(metavar="PATH", help=STORE, envvar="ONNXSPEC_STORE")] = None,
     no_runtime_folding: Annotated[
         bool, typer.Option("--no-runtime-folding", help="Do not evaluate constant sub-graphs by onnxruntime.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what came from the store.")] = False,
 ) -> None:
     """Say how well each layer of ONNX models was trained, from the weights alone."""
+    from dataclasses import replace
+
     from onnxspec.cli.output import targets, write
     from onnxspec.engine import Job
     from onnxspec.report.view import View
@@ -106,7 +112,9 @@ def analyze(
     if compat is not None:
         raise typer.Exit(_weightwatcher(compat, models, format_name, output or [], job))
     wanted, shown = targets(format_name, output or []), View(tuple(where or ()), sort, top)
-    reports, codes = reports_of(models, settings, job, layer or None, quiet=quiet, required=require_coverage)
+    with opened_store(store, quiet=quiet, verbose=verbose) as results:
+        how = replace(job, store=results)
+        reports, codes = reports_of(models, settings, how, layer or None, quiet=quiet, required=require_coverage)
     if reports:
         write(reports, wanted, shown)
     raise typer.Exit(worst(codes))

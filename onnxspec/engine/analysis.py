@@ -10,6 +10,7 @@ from typing import Any
 from onnxspec.engine.assemble import assemble
 from onnxspec.engine.job import Job, sort_options
 from onnxspec.engine.plan import patterns_of, refusal
+from onnxspec.engine.reuse import stored
 from onnxspec.engine.run import one_blas_thread, run_layers
 from onnxspec.errors import TensorError
 from onnxspec.facts import without_numbers
@@ -58,7 +59,8 @@ def analyze(
     chosen, how = sort_options(settings, job, options)
     with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
         found = survey(model, how.limits, _wanted(chosen), runtime_folding=how.runtime_folding)
-        layers = run_layers(found, chosen, how, patterns_of(layer))
+        with stored(how.store) as store:
+            layers = run_layers(found, chosen, how, patterns_of(layer), store=store)
         return assemble(model, found, layers, chosen)
 
 

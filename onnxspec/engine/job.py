@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onnxspec.errors import UsageError
 from onnxspec.limits import DEFAULT_LIMITS, Limits
 from onnxspec.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from onnxspec.store import ResultStore
 
 __all__ = ["Job", "Progress", "sort_options"]
 
@@ -34,6 +39,8 @@ class Job:
         Whether external data may be a hard link.
     runtime_folding : bool
         Whether onnxruntime, in a process of its own, computes constants that no built-in operator can.
+    store : ResultStore, str, Path or None
+        Results of layers that were analysed before; what is analysed now is added.
     """
 
     jobs: int | None = None
@@ -42,6 +49,7 @@ class Job:
     progress: Progress | None = None
     allow_hard_links: bool = False
     runtime_folding: bool = True
+    store: ResultStore | str | Path | None = None
 
 
 def sort_options(settings: Settings | None, job: Job | None, options: dict[str, Any]) -> tuple[Settings, Job]:

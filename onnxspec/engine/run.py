@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from onnxspec.engine.job import Job
 from onnxspec.engine.plan import flops, refusal, usable_cores
+from onnxspec.engine.reuse import LayerTask, analyzed, reusing, spared
 from onnxspec.graph import Survey, WeightMatrix
 from onnxspec.results import Layer
 from onnxspec.settings import Settings
@@ -17,19 +18,19 @@ from onnxspec.settings import Settings
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from onnxspec.store import ResultStore
+
 __all__ = ["LayerTask", "one_blas_thread", "run_layers"]
-
-LayerTask = Callable[[WeightMatrix, Settings], Layer]
-"""The whole job of one layer: `onnxspec.layer.analyze_layer`, or something that wraps it.
-
-It depends on the weight's values and on the settings alone, and never raises for
-what is wrong with the weight. What needs all layers (`verdicts.correct_for_looking_often`)
-comes afterwards, so a layer's result may come from a store or from another machine.
-"""
 
 
 def run_layers(
-    found: Survey, settings: Settings, job: Job, patterns: tuple[str, ...], *, task: LayerTask | None = None
+    found: Survey,
+    settings: Settings,
+    job: Job,
+    patterns: tuple[str, ...],
+    *,
+    task: LayerTask | None = None,
+    store: ResultStore | None = None,
 ) -> list[Layer]:
     """Analyse the layers, several at a time, and give them in graph order.
 
@@ -43,17 +44,19 @@ def run_layers(
         Globs of the layers that are wanted; none for all.
     task : LayerTask, optional
         What is done with one layer; `onnxspec.layer.analyze_layer` unless given.
+    store : ResultStore, optional
+        What is in it is not computed again, and what is computed goes into it.
     """
-    from onnxspec.layer import analyze_layer
-
-    work = task or analyze_layer
+    work = reusing(store, task or analyzed)
     total = sum(flops(weight) for weight in found.weights)
     deadline = None if job.timeout is None else time.monotonic() + job.timeout
     done = 0.0
 
     def run(weight: WeightMatrix) -> Layer:
         refused = refusal(weight, job, patterns, deadline)
-        return refused if refused is not None else work(weight, settings)
+        if refused is not None:
+            return spared(store, weight, settings, refused, deadline)
+        return work(weight, settings)
 
     layers: list[Layer] = []
     workers = max(1, min(job.jobs or usable_cores(), len(found.weights)))

@@ -16,8 +16,9 @@ LEVELS = (
     {"graph", "spectra", "fits"},
     {"diagnosis", "facts", "summary", "weightwatcher", "comparing", "theory", "verdict_fields"},
     {"verdicts", "plots"},
-    {"layer"},
-    {"engine", "store", "distributed"},
+    {"layer", "store"},
+    {"engine"},
+    {"distributed"},
     {"cli"},
 )
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
