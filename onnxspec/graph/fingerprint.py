@@ -36,7 +36,7 @@ def fingerprint(weight: WeightMatrix) -> str:
     Raises
     ------
     TensorError
-        A payload cannot be read, or an operator holds something that has no digest (``no_fingerprint``).
+        A payload cannot be read, or an operator holds something that has no digest (``not_folded``).
     """
     if weight.problem is not None:
         raise weight.problem
@@ -74,7 +74,7 @@ def _of_step(constant: Constant, inputs: Sequence[str | None]) -> str:
         return _digest("step", what, how, inputs)
     value = constant.small_value
     if value is None:
-        raise TensorError("no_fingerprint", "the constant has neither a payload nor an operator")
+        raise TensorError("not_folded", "the constant has neither a payload nor an operator")
     return _digest("value", what, value.dtype.str, value.shape, value.tobytes())
 
 
@@ -98,7 +98,7 @@ def _attribute(value: object) -> object:
         return [_attribute(item) for item in value]
     if isinstance(value, _PLAIN):
         return value
-    raise TensorError("no_fingerprint", f"an attribute holds a {type(value).__name__}")
+    raise TensorError("not_folded", f"an attribute holds a {type(value).__name__}")
 
 
 def _digest(*parts: object) -> str:
