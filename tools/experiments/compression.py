@@ -112,7 +112,13 @@ def layers(path: Path, model: str) -> list[dict[str, Any]]:
     for mode in ("pooled", "slices"):
         for layer in onnxspec.analyze(path, conv=mode).layers:
             if layer.role == "conv" or mode == "pooled":
-                row = {"model": model, "conv": mode, "layer": layer.name, "M": layer.M, "reason": layer.reason}
+                row: dict[str, Any] = {
+                    "model": model,
+                    "conv": mode,
+                    "layer": layer.name,
+                    "M": layer.M,
+                    "reason": layer.reason,
+                }
                 row |= {"lambda_max": layer.lambda_max, "log_norm": layer.log_norm, "alpha": layer.alpha}
                 found.append(row | {"alpha_hat": layer.alpha_hat, "phase": layer.phase})
     return found

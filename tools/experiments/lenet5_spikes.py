@@ -20,8 +20,19 @@ from onnxspec.laws import spiked
 from onnxspec.plots.canvas import PALETTE, figure_of, legend
 
 SEEDS = (1, 2)
-SHORTENED = {"train": 12000, "test": 2000, "epochs": 5, "batch": 128, "loss": "cross_entropy", "decay": 1.0}
+SHORTENED: dict[str, Any] = {
+    "train": 12000,
+    "test": 2000,
+    "epochs": 5,
+    "batch": 128,
+    "loss": "cross_entropy",
+    "decay": 1.0,
+}
 SHOWN = 40
+TOLD = (
+    "number", "theta_of_change", "lambda_predicted", "lambda_measured", "theta_of_onnxspec", "overlap_predicted",
+    "overlap_measured",
+)  # fmt: skip
 
 
 def weights(path: Path) -> np.ndarray[Any, Any]:
@@ -118,9 +129,7 @@ def section(runs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
     )
     text = ["## Bulk and spikes, LeNet5 on MNIST", "", told, "", common.table(lines), ""]
     text += ["The strongest changes of the first run; theta is in units of sigma sqrt(N):", ""]
-    columns = ("number", "theta_of_change", "lambda_predicted", "lambda_measured", "theta_of_onnxspec")
-    columns += ("overlap_predicted", "overlap_measured")
-    text.append(common.table([{k: row[k] for k in columns} for row in rows[:12]]))
+    text.append(common.table([{k: row[k] for k in TOLD} for row in rows[:12]]))
     return "\n".join([*text, "", "![spectrum and spikes](lenet5_spikes.png)"])
 
 

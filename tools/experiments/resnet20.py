@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from torch import nn
 
 
-class Block(nn.Module):
+class Block(nn.Module):  # type: ignore[misc]  # torch is not there when types are checked
     """Two convolutions and what goes past them."""
 
     def __init__(self, before: int, planes: int) -> None:
@@ -30,7 +30,7 @@ class Block(nn.Module):
         return torch.relu(inner + nn.functional.pad(past, (0, 0, 0, 0, self.extra, self.extra)))
 
 
-class ResNet20(nn.Module):
+class ResNet20(nn.Module):  # type: ignore[misc]  # torch is not there when types are checked
     """The whole network; its parameters have the names of the file's tensors."""
 
     def __init__(self) -> None:
