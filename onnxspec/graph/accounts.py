@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from onnxspec.graph.folding import MOVING, constant_of
+from onnxspec.graph.names import display
 from onnxspec.graph.quantization import parameter_inputs
 from onnxspec.reading import Graph, Model, Node, SparseTensor, StoredTensor
+from onnxspec.results import Diagnostic
 
 if TYPE_CHECKING:
     from onnxspec.graph.constants import Constant
     from onnxspec.graph.weights import WeightMatrix
 
 __all__ = ["Account", "Accounts", "stored_tensors"]
+
+SHOWN = 20
+"""Diagnostics of one code; the rest would say the same."""
+
+NO_NUMBERS = frozenset({"string", "complex64", "complex128"})
+"""Element types that sound models hold, and that no weight has."""
 
 _RANK = ("unused", "structural", "vector", "small_constant", "quantization_parameters")
 _SELECTING = frozenset({"Gather", "GatherElements", "GatherND", "Tile", "Pad", "Resize", "UnpackBits", "Compress"})
@@ -74,6 +83,17 @@ class Accounts:
                 first = entry.weights[0]
                 self._improve(entry, reasons[id(first.merged_into or first)])
             entry.weights = kept
+
+    def unreadable(self) -> Iterator[Diagnostic]:
+        """Tell the problems of tensors that are no weights; those of weights are their layers'."""
+        told: Counter[str] = Counter()
+        for entry in self._entries.values():
+            problem = entry.tensor.problem
+            if problem is None or entry.weights or told[problem.code] >= SHOWN:
+                continue
+            told[problem.code] += 1
+            severity: Literal["info", "error"] = "info" if entry.tensor.dtype in NO_NUMBERS else "error"
+            yield Diagnostic(problem.code, severity, problem.message, display(entry.tensor.name))
 
     def _entry(self, tensor: StoredTensor) -> Account:
         return self._entries.setdefault(id(tensor), Account(tensor))

@@ -177,9 +177,12 @@ def _dequantize_linear(node: Node, x: Array, scale: Array, zero: Array | None = 
             raise TensorError("invalid_scale", "scale and zero point have different shapes")
         if zero.dtype != x.dtype:
             raise TensorError("invalid_scale", "codes and zero point have different types")
-    if zero is None and attribute(node, "default_zero"):
+    if zero is None and attribute(node, "default_zero", 0):
         zero = np.asarray(attribute(node, "default_zero"), np.float32)
-    low, high = code_range(x.dtype, attribute(node, "bits"))
+    bits = attribute(node, "bits", 0)
+    if not 0 <= bits <= MAX_BITS:
+        raise TensorError("invalid_scale", f"codes of {bits:,} bits do not exist")
+    low, high = code_range(x.dtype, bits)
     output = attribute(node, "output_dtype", 0)
     return Coded(
         x,
@@ -191,6 +194,10 @@ def _dequantize_linear(node: Node, x: Array, scale: Array, zero: Array | None = 
         block,
         dtype_name(output) if output else None,
     )
+
+
+MAX_BITS = 64
+"""Of one code; the number is a file's, and a range is a power of it."""
 
 
 def code_range(dtype: np.dtype[Any], bits: int | None) -> tuple[int | None, int | None]:

@@ -301,23 +301,23 @@ class Constants:
 
     def _fold(self, node: Node, inputs: tuple[Constant | None, ...], output: int) -> Constant:
         """Describe the result of one node: shape and dtype now, the values on demand."""
-        if node.op_type == "Constant" and not inputs:
-            tensor = folding.constant_of(node)
-            if tensor is not None:
-                return self._leaf(tensor)
+        tensor = folding.constant_of(node) if node.op_type == "Constant" and not inputs else None
+        if tensor is not None:
+            return self._leaf(tensor)
         if node.op_type == "Identity" and inputs and inputs[0] is not None:
             return inputs[0]
         first = inputs[0] if inputs else None
-        if node.op_type == "Shape" and first is not None and (first.problem is None or first.node is None):
-            return self._shape_of(node, first.shape)
         keys = tuple(None if i is None else i.key for i in inputs)
         key = self._intern((node.domain, node.op_type, output, _attributes_key(node), keys))
         folded = Constant(key, (), "undefined", node=node, inputs=inputs, output=output)
         folded.shape = max((i.shape for i in inputs if i is not None), key=product, default=())  # a guess, at first
         folded.problem = next((i.problem for i in inputs if i is not None and i.problem is not None), None)
-        if folded.problem is not None:
+        shape_only = node.op_type == "Shape" and first is not None and (first.problem is None or first.node is None)
+        if folded.problem is not None and not shape_only:
             return folded
         try:
+            if shape_only and first is not None:
+                return self._shape_of(node, first.shape)
             folded.shape, folded.dtype = folding.infer(node, [_argument(i) for i in inputs], output)
             if folded.size > self._limits.fold_elements:
                 raise TensorError("over_limit", f"folding {node.op_type} would give {folded.size:,} elements")
@@ -393,7 +393,7 @@ def _attributes_key(node: Node) -> tuple[object, ...]:
     items: list[object] = []
     for name in sorted(node.attributes):
         value = node.attributes[name].value
-        items.append((name, value.location if isinstance(value, StoredTensor) else repr(value)[:1000]))
+        items.append((name, value.location if isinstance(value, StoredTensor) else repr(value)))
     return tuple(items)
 
 

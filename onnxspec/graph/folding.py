@@ -55,14 +55,15 @@ def constant_of(node: Node) -> StoredTensor | SparseTensor | None:
         value = attribute(node, name)
         if isinstance(value, (StoredTensor, SparseTensor)):
             return value
-    for name, dtype in (
-        ("value_float", np.float32),
-        ("value_floats", np.float32),
-        ("value_int", np.int64),
-        ("value_ints", np.int64),
+    for name, kind, dtype in (
+        ("value_float", float, np.float32),
+        ("value_floats", float, np.float32),
+        ("value_int", int, np.int64),
+        ("value_ints", int, np.int64),
     ):
         value = attribute(node, name)
-        if value is not None:
+        items = value if isinstance(value, list) else [value]
+        if value is not None and all(isinstance(item, kind) for item in items):
             tensor = StoredTensor.from_array(node.outputs[0] if node.outputs else "", np.asarray(value, dtype=dtype))
             node.attributes["value"] = Attribute("value", tensor)
             return tensor

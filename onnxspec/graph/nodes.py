@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from onnxspec.errors import TensorError
 from onnxspec.reading import Node
 
 __all__ = ["attribute", "group_of", "operator", "product"]
 
 
 def attribute(node: Node, name: str, default: Any = None) -> Any:
-    """Give the value of an attribute, or its default."""
+    """Give the value of an attribute, or its default.
+
+    Raises
+    ------
+    TensorError
+        It is not of its default's type (``invalid_graph``): a file may give any attribute any type.
+    """
     found = node.attributes.get(name)
-    return default if found is None or found.value is None else found.value
+    if found is None or found.value is None:
+        return default
+    value: Any = found.value
+    if default is None or isinstance(value, type(default)):
+        if not isinstance(default, list) or all(isinstance(item, int) for item in value):
+            return value
+    elif isinstance(default, float) and isinstance(value, int):
+        return value
+    raise TensorError("invalid_graph", f"the attribute {name} of {operator(node)} has a value of another type")
 
 
 def operator(node: Node) -> str:
@@ -22,9 +37,9 @@ def operator(node: Node) -> str:
 
 
 def group_of(node: Node) -> int:
-    """Give the groups of a convolution; nonsense counts as one group."""
-    group = attribute(node, "group", 1)
-    return group if isinstance(group, int) and group > 0 else 1
+    """Give the groups of a convolution; a number below 1 counts as one group."""
+    group: int = attribute(node, "group", 1)
+    return max(group, 1)
 
 
 def product(shape: Sequence[int]) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onnxspec.graph.constants import Constant
+    from onnxspec.reading import Node
 
     Array = NDArray[Any]
 
@@ -97,7 +98,10 @@ def _decoders(constant: Constant) -> Iterator[Constant]:
 def describe(constant: Constant, scheme: str | None = None) -> Quantization | None:
     """Say how a weight is quantised, as far as known without reading it; None where it is not."""
     for decoder in _decoders(constant):
-        return _describe(decoder, scheme)
+        try:
+            return _describe(decoder, scheme)
+        except TensorError:  # reading it says what does not fit
+            return None
     return None
 
 
@@ -126,7 +130,7 @@ def _bits(decoder: Constant, codes: Constant | None) -> int:
     if node is not None and node.op_type in ("Quant", "IntQuant"):
         width = decoder.inputs[3] if len(decoder.inputs) > 3 else None
         return math.ceil(_number(width) or 0)
-    if node is not None and attribute(node, "bits"):
+    if node is not None and attribute(node, "bits", 0):
         return int(attribute(node, "bits"))
     found = _cast_codes(codes) if codes is not None and codes.dtype not in CODE_BITS else codes
     dtype = found.dtype if found is not None else ""
@@ -154,11 +158,24 @@ class Watcher:
         return bool(self._steps)
 
     def __call__(self, step: Constant, arrays: Sequence[Array | None]) -> None:
-        """Look at the inputs of one step while they are in memory."""
+        """Look at the inputs of one step while they are in memory.
+
+        Raises
+        ------
+        TensorError
+            They do not fit each other.
+        """
         if id(step) not in self._steps or step.node is None:
             return
-        decoder = DECODERS.get(operator(step.node))
-        coded = decoder(step.node, *arrays) if decoder is not None else _coded_by_hand(step, arrays)
+        try:
+            self._look(step, step.node, arrays)
+        except (ValueError, IndexError, TypeError, OverflowError) as error:
+            raise TensorError("invalid_graph", f"{step.node.op_type} does not fit its inputs: {error}") from None
+
+    def _look(self, step: Constant, node: Node, arrays: Sequence[Array | None]) -> None:
+        """Take the facts of one step."""
+        decoder = DECODERS.get(operator(node))
+        coded = decoder(node, *arrays) if decoder is not None else _coded_by_hand(step, arrays)
         uniform = coded.low is not None or coded.codes.dtype.kind in "iu"
         largest = float(coded.checked_scale().max())
         square = coded.mean_square_scale() if uniform else math.nan

@@ -24,6 +24,11 @@ __all__ = ["GraphView", "Scope", "Value"]
 MAX_CALLS = 5_000
 """Distinct calls of local functions; real files have none to a few hundred."""
 
+MAX_CALLED_NODES = 50_000
+"""Nodes in the bodies of all distinct calls: 60 kB of functions can stand for a million, which takes minutes."""
+
+TOO_MANY = "functions are nested too deep or called in too many ways"
+
 NEVER_FOLDED = frozenset(
     [
         "If",
@@ -70,6 +75,7 @@ class GraphView:
         self._pending: set[tuple[int, str]] = set()
         self._functions = {(f.domain, f.name, f.overload): f for f in model.functions}
         self._instances: dict[tuple[object, ...], Scope] = {}
+        self._called_nodes = 0
         self._build()
 
     @property
@@ -191,12 +197,15 @@ class GraphView:
     def _children(self, scope: Scope, index: int, node: Node) -> Iterator[Scope]:
         """Open the scopes that hang on one node; give those that are new."""
         label = node.name or f"{node.op_type}_{index}"
+        called = bool(self._functions) and bool(self._callers(scope))
         for attribute in node.attributes.values():
             if not isinstance(attribute.value, (Graph, list)):
                 continue
             graphs = attribute.value if isinstance(attribute.value, list) else [attribute.value]
             for number, graph in enumerate(graphs):
-                if isinstance(graph, Graph):
+                if not isinstance(graph, Graph):
+                    continue
+                if not called or self._charge(len(graph.nodes) + len(graph.initializers), label):
                     suffix = f"[{number}]" if isinstance(attribute.value, list) else ""
                     place = f"{scope.place}/{label}.{attribute.name}{suffix}"
                     child = self._add_graph(graph, place, scope, (scope, index))
@@ -243,7 +252,7 @@ class GraphView:
             self._note("recursive_function", "error", "a function calls itself; it is not entered again", name)
             return
         if len(callers) >= self.limits.depth or len(self._instances) >= MAX_CALLS:
-            self._note("too_many_calls", "error", "functions are nested too deep or called in too many ways", name)
+            self._note("too_many_calls", "error", TOO_MANY, name)
             return
         bindings = {}
         for formal, actual in zip(function.inputs, node.inputs):
@@ -256,7 +265,7 @@ class GraphView:
         body = self._instances.get(key)
         if body is not None:
             scope.children.setdefault(index, []).append(body)
-        else:
+        elif self._charge(len(function.nodes), name):
             body = Scope(
                 len(self.scopes),
                 f"{scope.place}/{label}",
@@ -271,6 +280,14 @@ class GraphView:
             self._index(body)
             scope.children.setdefault(index, []).append(body)
             yield body
+
+    def _charge(self, nodes: int, name: str) -> bool:
+        """Count nodes that a call brings in; say False, and note it, where they are too many."""
+        if self._called_nodes + nodes > min(self.limits.nodes, MAX_CALLED_NODES):
+            self._note("too_many_calls", "error", TOO_MANY, name)
+            return False
+        self._called_nodes += nodes
+        return True
 
     @staticmethod
     def _callers(scope: Scope) -> set[str]:

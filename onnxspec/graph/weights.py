@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MIN_ELEMENTS", "Survey", "WeightMatrix", "survey"]
 
+MISFITS: tuple[type[Exception], ...] = (TensorError, ArithmeticError, LookupError, TypeError, ValueError)
+"""What a node raises whose attributes and inputs do not fit each other; it costs only itself."""
+
 MIN_ELEMENTS = 64
 """Fewest elements of a constant that makes its input a slot."""
 
@@ -259,13 +262,17 @@ class _Surveyor:
         self._seen: dict[int, Evidence | None] = {}
         self._carried: list[tuple[Node, str, Constant]] = []
         self._places: list[tuple[WeightMatrix, tuple[int, int]]] = []
+        self._diagnostics: list[Diagnostic] = []
 
     def run(self) -> Survey:
         for scope, index, node in self._view.nodes():
             if node.domain == classical.DOMAIN:
                 self._attributes(scope, index, node)
             if node.inputs and node.outputs and self._view.function_of(node) is None:
-                self._node(scope, index, node)
+                try:
+                    self._node(scope, index, node)
+                except MISFITS as error:
+                    self._misfit(scope, index, node, error)
         before = depths(self._view)
         for weight, place in self._places:
             weight.depth = before.get(place, 0)
@@ -285,8 +292,21 @@ class _Surveyor:
             self._drop(weight, reason, detail)
         self._accounts.drop({id(weight): reason for weight, reason, _ in result.dropped})
         small = sum(weight.small_slots for weight in result.kept)
-        diagnostics = [*self._view.model.diagnostics, *self._view.diagnostics, *check(self._view), *result.diagnostics]
+        diagnostics = [*self._view.model.diagnostics, *self._view.diagnostics, *check(self._view), *self._diagnostics]
+        diagnostics += [*result.diagnostics, *self._accounts.unreadable()]
         return Survey(result.kept, self._skipped, self._accounts, small, diagnostics)
+
+    def _misfit(self, scope: Scope, index: int, node: Node, error: Exception) -> None:
+        """Enter a node that does not fit its inputs, and set aside what it is fed."""
+        path = self._path(scope, index, node)
+        message = error.message if isinstance(error, TensorError) else f"{operator(node)} does not fit its inputs"
+        self._diagnostics.append(Diagnostic("invalid_graph", "error", message, path))
+        for position, name in enumerate(node.inputs):
+            constant = self._constants.find(scope, name) if name else None
+            if constant is not None:
+                self._accounts.set_aside(constant, "invalid_graph")
+                if _is_matrix(constant.shape) and constant.size >= MIN_ELEMENTS:
+                    self._skip(node, f"{path}:{position}", constant, "invalid_graph", message)
 
     def _drop(self, weight: WeightMatrix, reason: str, detail: str) -> None:
         """List the slots of a matrix that is no weight after all."""
