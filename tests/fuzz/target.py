@@ -114,9 +114,7 @@ class Target:
         try:
             self._take(data, zlib.crc32(data))
         except InputError as error:
-            message = str(error)
-            assert message, "an error without words"
-            assert "\n" not in message, message
+            _is_a_sentence(str(error))
         finally:
             self._watching = False
         spent = time.process_time() - start
@@ -135,6 +133,15 @@ class Target:
                 _report(analyze(source, limits=LIMITS, runtime_folding=False, jobs=1, effort="fast"))
 
 
+def _is_a_sentence(message: str) -> None:
+    assert message, "an error without words"
+    assert "\n" not in message, message
+
+
+def _has_code(error: TensorError) -> None:
+    assert error.code, "a problem without a code"
+
+
 def _tensors(model: Model) -> None:
     """Read all initializers in every way."""
     for tensor in model.graph.initializers[:200]:
@@ -142,7 +149,7 @@ def _tensors(model: Model) -> None:
         try:
             values = tensor.load_float64()
         except TensorError as error:
-            assert error.code, "a problem without a code"
+            _has_code(error)
             continue
         assert tensor.problem is None
         assert values.shape == tensor.shape
@@ -164,7 +171,7 @@ def _survey(model: Model, choice: int) -> None:
         try:
             values, _ = weight.read()
         except TensorError as error:
-            assert error.code, "a problem without a code"
+            _has_code(error)
             continue
         assert values.shape == weight.kernel_shape
         assert values.dtype == np.float64
