@@ -18,11 +18,11 @@ TEXTS = (b"", b"w", b"x", b"y", b"\xff\xfe", b"\0", b"../x", b"</script>", b"=cm
          b"link", b"hard", b"pipe", b"sub", b".", b"-1", b"64", b"1152921504606846976", b"ai.onnx", b"com.microsoft",
          b"f")  # fmt: skip
 OPS = tuple(
-    b"Add Sub Mul Div MatMul Gemm Conv ConvTranspose Gather Transpose Reshape Squeeze Unsqueeze Flatten Slice Concat Split "
-    b"Expand Tile Range ConstantOfShape Constant Cast Identity Pow Sqrt Pad Where Einsum LSTM GRU RNN DequantizeLinear "
+    b"Add Sub Mul Div MatMul Gemm Conv ConvTranspose Gather Transpose Reshape Squeeze Unsqueeze Flatten Slice Concat "
+    b"Split Expand Tile Range ConstantOfShape Constant Cast Identity Pow Sqrt Pad Where Einsum LSTM GRU RNN DequantizeLinear "
     b"QuantizeLinear QLinearMatMul QLinearConv MatMulInteger ConvInteger MatMulNBits GatherBlockQuantized Attention "
-    b"MultiHeadAttention GroupQueryAttention FusedMatMul FusedConv QAttention DynamicQuantizeLSTM NhwcFusedConv Loop If Scan "
-    b"LinearClassifier SVMRegressor TreeEnsembleRegressor BatchNormalization LayerNormalization Dropout".split()
+    b"MultiHeadAttention GroupQueryAttention FusedMatMul FusedConv QAttention DynamicQuantizeLSTM NhwcFusedConv "
+    b"Loop If Scan LinearClassifier SVMRegressor TreeEnsembleRegressor BatchNormalization LayerNormalization Dropout".split()
 )
 
 
