@@ -19,10 +19,10 @@ TEXTS = (b"", b"w", b"x", b"y", b"\xff\xfe", b"\0", b"../x", b"</script>", b"=cm
          b"f")  # fmt: skip
 OPS = tuple(
     b"Add Sub Mul Div MatMul Gemm Conv ConvTranspose Gather Transpose Reshape Squeeze Unsqueeze Flatten Slice Concat "
-    b"Split Expand Tile Range ConstantOfShape Constant Cast Identity Pow Sqrt Pad Where Einsum LSTM GRU RNN DequantizeLinear "
-    b"QuantizeLinear QLinearMatMul QLinearConv MatMulInteger ConvInteger MatMulNBits GatherBlockQuantized Attention "
-    b"MultiHeadAttention GroupQueryAttention FusedMatMul FusedConv QAttention DynamicQuantizeLSTM NhwcFusedConv "
-    b"Loop If Scan LinearClassifier SVMRegressor TreeEnsembleRegressor BatchNormalization LayerNormalization Dropout".split()
+    b"Split Expand Tile Range ConstantOfShape Constant Cast Identity Pow Sqrt Pad Where Einsum LSTM GRU RNN "
+    b"DequantizeLinear QuantizeLinear QLinearMatMul QLinearConv MatMulInteger ConvInteger MatMulNBits GatherBlockQuantized "
+    b"Attention MultiHeadAttention GroupQueryAttention FusedMatMul FusedConv QAttention DynamicQuantizeLSTM NhwcFusedConv "
+    b"Loop If Scan LinearClassifier SVMRegressor TreeEnsembleRegressor BatchNormalization Dropout".split()
 )
 
 
