@@ -20,9 +20,9 @@ TEXTS = (b"", b"w", b"x", b"y", b"\xff\xfe", b"\0", b"../x", b"</script>", b"=cm
 OPS = tuple(
     b"Add Sub Mul Div MatMul Gemm Conv ConvTranspose Gather Transpose Reshape Squeeze Unsqueeze Flatten Slice Concat "
     b"Split Expand Tile Range ConstantOfShape Constant Cast Identity Pow Sqrt Pad Where Einsum LSTM GRU RNN "
-    b"DequantizeLinear QuantizeLinear QLinearMatMul QLinearConv MatMulInteger ConvInteger MatMulNBits GatherBlockQuantized "
-    b"Attention MultiHeadAttention GroupQueryAttention FusedMatMul FusedConv QAttention DynamicQuantizeLSTM NhwcFusedConv "
-    b"Loop If Scan LinearClassifier SVMRegressor TreeEnsembleRegressor BatchNormalization Dropout".split()
+    b"DequantizeLinear QuantizeLinear QLinearMatMul QLinearConv MatMulInteger ConvInteger MatMulNBits "
+    b"Attention MultiHeadAttention GroupQueryAttention FusedMatMul FusedConv QAttention DynamicQuantizeLSTM "
+    b"GatherBlockQuantized NhwcFusedConv Loop If Scan LinearClassifier SVMRegressor BatchNormalization Dropout".split()
 )
 
 
