@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from onnxspec.results import Coverage, Layer, PowerLawFit, Report, Spectrum
     from onnxspec.settings import Settings
     from onnxspec.spectra.eigen import spectrum
+    from onnxspec.studies import series
 
 __version__ = "0.1.0"
 
@@ -55,6 +56,7 @@ _HOME = {
     "inspect": "engine",
     "iter_weights": "engine",
     "load_policy": "policy",
+    "series": "studies",
     "spectrum": "spectra.eigen",
 }
 
@@ -83,6 +85,7 @@ __all__ = [
     "inspect",
     "iter_weights",
     "load_policy",
+    "series",
     "spectrum",
 ]
 

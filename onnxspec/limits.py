@@ -46,6 +46,8 @@ class Limits:
         Characters of a name that are shown; longer names are shortened.
     report_bytes : int
         Largest saved report or policy file.
+    series_bytes, series_models, series_columns : int
+        Largest CSV file of a series, its rows and its columns: Kendall's tau looks at all pairs of models.
     """
 
     file_bytes: int = 64 * GIB
@@ -62,6 +64,9 @@ class Limits:
     matrix_bytes: int = 8 * GIB
     name_length: int = 256
     report_bytes: int = 256 * MIB
+    series_bytes: int = 16 * MIB
+    series_models: int = 1_000
+    series_columns: int = 256
 
 
 DEFAULT_LIMITS = Limits()

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Place] = MappingProxyType(
         "inspect": Place("inspect", "inspect", "Weights, roles and coverage, without numerics."),
         "check": Place("check", "check", "Accept or refuse models, or saved reports, by a policy."),
         "init-policy": Place("check", "init_policy", "Write a policy to start from."),
+        "series": Place("series", "series", "Do capacity metrics rank models by accuracy?"),
         "render": Place("render", "render", "Show saved reports in another format."),
         "explain": Place("explain", "explain", "What a metric, reason, phase or rule means."),
         "schema": Place("schema", "schema", "The JSON Schema of reports or policies."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -17,7 +17,7 @@ from onnxspec.results import Report
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Target", "note", "progress_bar", "targets", "write", "write_text"]
+__all__ = ["Target", "note", "progress_bar", "targets", "targets_of", "write", "write_text"]
 
 Target = tuple[str, str | None]
 """A format, and the file to write, or None for standard output."""
@@ -36,10 +36,21 @@ def targets(format_name: str | None, outputs: Sequence[str]) -> list[Target]:
     UsageError
         A format does not exist.
     """
+    found = targets_of(format_name, outputs, {*FORMATS, *BINARY})
+    for name, file in found:
+        if name not in BINARY:
+            formatter(name)
+        elif file is None:
+            raise UsageError(f"{name} is no text; write it with -o FILE.{name}.")
+    return found
+
+
+def targets_of(format_name: str | None, outputs: Sequence[str], formats: Container[str]) -> list[Target]:
+    """Read ``-f`` and ``-o`` of a command with formats of its own; whether they exist is not checked."""
     found: list[Target] = []
     for output in outputs:
         name, equals, path = output.partition("=")
-        if equals and (name in FORMATS or name in BINARY):
+        if equals and name in formats:
             found.append((name, path))
         else:
             found.append((format_name or _ENDINGS.get(Path(output).suffix.lower(), "table"), output))
@@ -47,11 +58,6 @@ def targets(format_name: str | None, outputs: Sequence[str]) -> list[Target]:
         format_name is not None and all(path is not None and "=" in o for (_, path), o in zip(found, outputs))
     ):
         found.insert(0, (format_name or "table", None))
-    for name, file in found:
-        if name not in BINARY:
-            formatter(name)
-        elif file is None:
-            raise UsageError(f"{name} is no text; write it with -o FILE.{name}.")
     return found
 
 

@@ -14,6 +14,7 @@ from onnxspec.plots.canvas import FORMATS, image, save
 from onnxspec.plots.hill import hill
 from onnxspec.plots.layers import drawable, esd, esd_linear, ks_curve, layer_sheet, scree
 from onnxspec.plots.model import alpha_by_depth
+from onnxspec.plots.series import series_scatter
 from onnxspec.plots.theory import alpha_mu, heavy_tailed, mp
 from onnxspec.plots.vsdl import vsdl
 
@@ -32,5 +33,6 @@ __all__ = [
     "mp",
     "save",
     "scree",
+    "series_scatter",
     "vsdl",
 ]

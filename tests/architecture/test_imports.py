@@ -19,6 +19,7 @@ LEVELS = (
     {"layer", "store"},
     {"engine"},
     {"distributed"},
+    {"studies"},
     {"cli"},
 )
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}

@@ -21,6 +21,7 @@ CALLS: dict[str, int | None] = {
     "_diagnostic": 0,
     "_no_fit": None,
     "_note": 0,
+    "_nothing": 0,
     "_undecodable": 1,
     "_without": 1,
     "nothing": 1,
@@ -30,7 +31,7 @@ CALLS: dict[str, int | None] = {
     "without_numbers": 2,
 }
 RETURNS = {"_purpose", "_refusal", "_reason"}
-KEYWORDS = {"reason", "code"}
+KEYWORDS = {"reason", "code", "interval_reason", "loo_reason"}
 
 
 def constants(node: ast.AST | None) -> list[str]:

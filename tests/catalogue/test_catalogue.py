@@ -15,6 +15,7 @@ import pytest
 
 import onnxspec
 from onnxspec.catalogue import KINDS, Entry, entries, find, suggest
+from onnxspec.comparing.capacity import CAPACITY
 from onnxspec.diagnosis import phases, trained
 from onnxspec.diagnosis.health import METRIC_KINDS, Erg, Health
 from onnxspec.diagnosis.traps import Traps
@@ -23,6 +24,7 @@ from onnxspec.fits.power_law import fit_power_law
 from onnxspec.fits.verdict import PowerLawVerdict
 from onnxspec.graph.bases import REASONS
 from onnxspec.results import Coverage, Layer, Quantization, Summary
+from onnxspec.results.series import Relation
 from onnxspec.settings import ROLES, Settings
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.metrics import metrics
@@ -75,6 +77,7 @@ def has_entry(prefix: str, name: str) -> bool:
         (Erg, "erg."),
         (Traps, "traps."),
         (Localisation, "localisation."),
+        (Relation, "series."),
     ],
 )
 def test_every_number_has_an_entry(cls: type, prefix: str) -> None:
@@ -82,6 +85,12 @@ def test_every_number_has_an_entry(cls: type, prefix: str) -> None:
         name for name in numbers_of(cls) if not has_entry(prefix, name) and name not in {"evals", "shape", "interval"}
     ]
     assert not missing, f"onnxspec/catalogue lacks {', '.join(prefix + name for name in missing)}"
+
+
+def test_every_metric_of_a_series_has_an_entry() -> None:
+    missing = [metric.name for metric in CAPACITY if not has_entry("series.", metric.name)]
+    missing = [name for name in missing if not has_entry("summary.", name)]
+    assert not missing, f"onnxspec/catalogue lacks {', '.join(missing)}"
 
 
 def test_every_verdict_of_a_layer_has_an_entry() -> None:
@@ -104,6 +113,7 @@ def test_no_metric_is_unknown_to_the_code() -> None:
         "erg.": {f.name for f in fields(Erg)},
         "traps.": {f.name for f in fields(Traps)},
         "localisation.": {f.name for f in fields(Localisation)},
+        "series.": {f.name for f in fields(Relation)} | {metric.name for metric in CAPACITY},
     }
     for name in METRICS:
         prefix = name[: len(name) - len(name.rpartition(".")[2])]

@@ -1,0 +1,65 @@
+"""Simpson's paradox: a metric that tells one story over all models and another within their groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from statistics import fmean
+
+from onnxspec.comparing.correlations import FEWEST, kendall_tau, tidy
+from onnxspec.results.series import Paradox
+
+__all__ = ["THRESHOLD", "simpson"]
+
+THRESHOLD = 0.3
+"""Smallest size of a Kendall's tau whose sign counts."""
+
+Points = Sequence[tuple[float, float]]
+
+
+def simpson(metric: str, groups: Mapping[str, Points], pooled: Points) -> Paradox:
+    """Compare the trend over all models with the trends within groups.
+
+    Parameters
+    ----------
+    metric : str
+        Name of the metric.
+    groups : mapping of str to sequence of (float, float)
+        Metric and accuracy of the models of each group.
+    pooled : sequence of (float, float)
+        The same of all models, those without a group too.
+
+    Returns
+    -------
+    Paradox
+        Flagged where the sign over all models differs from that of a group, or two groups
+        differ, and both taus exceed 0.3 in size. Groups of fewer than three models have no
+        trend. Why it matters: Martin and Mahoney, arXiv 2106.00734.
+    """
+    within = {name: _tau(points) for name, points in groups.items()}
+    means = [(fmean(x for x, _ in points), fmean(y for _, y in points)) for points in groups.values() if points]
+    total = _tau(pooled)
+    strong = {name: tau for name, tau in within.items() if tau is not None and abs(tau) > THRESHOLD}
+    evidence = []
+    if total is not None and abs(total) > THRESHOLD:
+        evidence += [f"all models {total:+.2f}, {name} {tau:+.2f}" for name, tau in strong.items() if tau * total < 0.0]
+    evidence += [
+        f"{one} {tau:+.2f}, {other} {against:+.2f}"
+        for (one, tau), (other, against) in combinations(strong.items(), 2)
+        if tau * against < 0.0
+    ]
+    return Paradox(
+        metric=metric,
+        flagged=bool(evidence),
+        pooled_tau=total,
+        within_tau=within,
+        between_tau=_tau(means),
+        threshold=THRESHOLD,
+        evidence=tuple(evidence),
+    )
+
+
+def _tau(points: Points) -> float | None:
+    if len(points) < FEWEST:
+        return None
+    return kendall_tau([tidy(x) for x, _ in points], [tidy(y) for _, y in points])
