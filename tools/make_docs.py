@@ -5,7 +5,7 @@
 
 docs/metrics.md, docs/reasons.md and docs/json-schema/ come from the catalogue and the dataclasses, docs/rules/ from
 the rules of `check`.
-In README.md, what stands between ``<!-- output of: COMMAND -->`` and ``<!-- end of output -->`` is
+In README.md and docs/*.md, what stands between ``<!-- output of: COMMAND -->`` and ``<!-- end of output -->`` is
 replaced by what the command prints in the root of the checkout.
 """
 
@@ -197,15 +197,21 @@ def _text(text: str) -> str:
 
 def documents() -> dict[Path, str]:
     """Give every generated document with its text."""
-    readme = ROOT / "README.md"
+    with_blocks = {page: page.read_text(encoding="utf-8") for page in pages_with_blocks()}
     return {
         ROOT / "docs" / "metrics.md": metrics_page(),
         ROOT / "docs" / "reasons.md": reasons_page(),
         ROOT / "docs" / "json-schema" / "report-1.json": schema_text(),
         ROOT / "docs" / "json-schema" / "policy-1.json": policy_schema_text(),
         **{ROOT / "docs" / "rules" / name: text for name, text in rule_pages().items()},
-        readme: with_output(readme.read_text(encoding="utf-8")),
+        **{page: with_output(text) for page, text in with_blocks.items()},
     }
+
+
+def pages_with_blocks() -> list[Path]:
+    """Give README.md and the pages of docs/ that hold output of commands."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [page for page in pages if BLOCK.search(page.read_text(encoding="utf-8"))]
 
 
 def main() -> int:

@@ -27,7 +27,7 @@ def _lines(series: Series) -> Iterator[str]:
     usable = sum(member.problem is None for member in series.members)
     title = f"{usable} of {len(series.members)} models" if usable < len(series.members) else f"{usable} models"
     if groups:
-        title += f" in {len(groups)} {'group' if len(groups) == 1 else 'groups'} by {series.by}"
+        title += f" in {len(groups)} {'group' if len(groups) == 1 else 'groups'} (column {series.by})"
     yield from _wrapped(f"{series.source + ': ' if series.source else ''}{title}, metrics against accuracy")
     for group, relations in by_set(series):
         yield ""

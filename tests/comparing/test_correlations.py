@@ -57,7 +57,8 @@ def test_p_values_up_to_eight_models_count_every_permutation(n: int, ties: bool)
     if len(set(x)) == 1 or len(set(y)) == 1:
         x, y = [*range(n)], [0.0, 1.0, *[1.0] * (n - 2)]
     found = correlate(x, y)
-    assert found.exact and found.permutations == math.factorial(n)
+    assert found.exact
+    assert found.permutations == math.factorial(n)
     statistics = {
         "kendall_tau": lambda a, b: stats.kendalltau(a, b).statistic,
         "spearman": lambda a, b: stats.spearmanr(a, b).statistic,
@@ -73,7 +74,8 @@ def test_drawn_p_values_are_close_to_the_exact_ones() -> None:
     x = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
     y = [0.0, 3.0, 1.0, 2.0, 6.0, 4.0, 8.0, 5.0, 7.0]
     found = correlate(x, y)
-    assert not found.exact and found.permutations == 9999
+    assert not found.exact
+    assert found.permutations == 9999
     exact = stats.kendalltau(x, y, method="exact").pvalue
     assert found.p_values["kendall_tau"] == pytest.approx(exact, abs=4 * math.sqrt(exact / 9999))
 
@@ -135,7 +137,9 @@ def test_the_interval_of_the_slope_covers_about_as_often_as_it_says() -> None:
 def test_what_has_no_correlation_says_why(x: list[float], y: list[float], reason: str) -> None:
     found = correlate(x, y)
     assert found.reason == reason
-    assert not found.values and found.line is None and found.min_p is None
+    assert not found.values
+    assert found.line is None
+    assert found.min_p is None
 
 
 def test_one_model_that_fixes_the_line_has_no_error_of_its_own() -> None:
