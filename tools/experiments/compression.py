@@ -24,6 +24,9 @@ from torch import nn
 import onnxspec
 from onnxspec.plots.canvas import PALETTE, figure_of, legend
 
+FILE = "resnet20_ts_nofold_op11"
+"""Keeps BatchNorm apart, and the names of the parameters."""
+
 SETTINGS: dict[str, Any] = {
     "train": 2000, "test": 1000, "batch": 32, "penalised_epochs": 2, "tuning_epochs": 2, "lr": 0.005, "momentum": 0.9,
     "strength": 0.06, "removed": 5, "seed": 1,
@@ -33,7 +36,7 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def load_images(train: int, test: int) -> images.Images:
     """Give whole CIFAR-10 images, scaled as the trained model wants them."""
-    with np.load(images.folder() / images.FILES["cifar10"], allow_pickle=False) as arrays:
+    with np.load(common.data_folder() / images.FILES["cifar10"], allow_pickle=False) as arrays:
         parts = {}
         for part, count in (("train", train), ("test", test)):
             blocks = [block for _, block in training.pixels(arrays, part, count, (3, 32, 32))]
@@ -91,7 +94,7 @@ def compress(place: Path, settings: dict[str, Any]) -> dict[str, Any]:
     torch.manual_seed(settings["seed"])
     torch.set_num_threads(1)
     data = load_images(settings["train"], settings["test"])
-    template = images.resnet20_file()
+    template = common.resnet(FILE)
     model = resnet20.load(template)
     accuracies = {"baseline": accuracy(model, data)}
     print(f"compression: baseline {accuracies['baseline']:.3f}", file=sys.stderr, flush=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lab as common
@@ -27,26 +25,9 @@ class Images:
     test_y: Any
 
 
-def folder() -> Path:
-    """Give the folder of the data sets: $ONNXSPEC_DATA, else shared/data beside the checkout."""
-    named = os.environ.get("ONNXSPEC_DATA")
-    return Path(named) if named else common.REPOSITORY.parent / "shared" / "data"
-
-
-def missing() -> list[str]:
-    """Give the files that are not there."""
-    wanted = [folder() / name for name in FILES.values()] + [resnet20_file()]
-    return [path.name for path in wanted if not path.is_file()]
-
-
-def resnet20_file() -> Path:
-    """Give the trained ResNet-20, in models/ beside data/; the file keeps BatchNorm and the names of the parameters."""
-    return folder().parent / "models" / "resnet-cifar10" / "resnet20_ts_nofold_op11.onnx"
-
-
 def load(data: str, train: int, test: int) -> Images:
     """Give the first images of both parts of a (shuffled) file; those of CIFAR-10 have mean 0 and variance 1 each."""
-    with np.load(folder() / FILES[data], allow_pickle=False) as arrays:
+    with np.load(common.data_folder() / FILES[data], allow_pickle=False) as arrays:
         parts = {}
         for part, count in (("train", train), ("test", test)):
             blocks = [block for _, block in training.pixels(arrays, part, count, SHAPES[data])]

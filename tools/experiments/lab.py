@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -24,6 +25,17 @@ WORK = REPOSITORY / "experiments-work"
 
 RESULTS = REPOSITORY / "docs" / "reproductions"
 """What a reader sees: CSV, PNG and Markdown of the full runs."""
+
+
+def data_folder() -> Path:
+    """Give the folder of the data sets: $ONNXSPEC_DATA, else shared/data beside the checkout."""
+    named = os.environ.get("ONNXSPEC_DATA")
+    return Path(named) if named else REPOSITORY.parent / "shared" / "data"
+
+
+def resnet(name: str) -> Path:
+    """Give a trained ResNet's file, in models/ beside data/."""
+    return data_folder().parent / "models" / "resnet-cifar10" / f"{name}.onnx"
 
 
 class Lab:
@@ -111,7 +123,7 @@ def shown(value: Any) -> str:
     """Give a number with four digits, and nothing as a dash."""
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
 
 
 def mean(values: Sequence[float | None]) -> float | None:

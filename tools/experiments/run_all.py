@@ -11,15 +11,26 @@ import importlib
 import sys
 import time
 
-SCRIPTS = ("mlp3_entropy", "lenet5_spikes", "batch_size", "localisation", "regularisation", "compression")
+import lab
+
+SCRIPTS = (
+    "mlp3_entropy",
+    "lenet5_spikes",
+    "batch_size",
+    "localisation",
+    "regularisation",
+    "compression",
+    "pretrained",
+    "contradictions",
+)
 WITHOUT_DATA = 3
 
 
 def main() -> int:
-    import images
-
-    if gone := images.missing():
-        print(f"experiments: no {', '.join(gone)} beside {images.folder()}; set ONNXSPEC_DATA", file=sys.stderr)
+    data = lab.data_folder()
+    wanted = (data / "mnist.npz", data / "cifar10_jpeg.npz", lab.resnet("resnet20_ts_nofold_op11"))
+    if gone := [path.name for path in wanted if not path.is_file()]:
+        print(f"experiments: no {', '.join(gone)} in {data} and beside it; set ONNXSPEC_DATA", file=sys.stderr)
         return WITHOUT_DATA
     for name in SCRIPTS:
         start = time.monotonic()
