@@ -32,6 +32,11 @@ def main() -> None:
         coverage = report["coverage"]
         if not coverage["slots"] or coverage["slots_analyzed"] != coverage["slots"]:
             sys.exit(f"the wheel analysed {coverage['slots_analyzed']} of {coverage['slots']} slots")
+        (work / "report.json").write_text(done.stdout)
+        command = [str(work / "env" / "bin" / "onnxspec"), "render", "report.json", "-f", "html"]
+        page = subprocess.run(command, cwd=work, check=True, capture_output=True, text=True).stdout
+        if not page.startswith("<!DOCTYPE html>") or "</html>" not in page:
+            sys.exit("the wheel lacks the templates of the HTML report")
         where = subprocess.run(
             [python, "-c", "import onnxspec; print(onnxspec.__file__)"],
             cwd=work,

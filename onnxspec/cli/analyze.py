@@ -37,7 +37,7 @@ TOP = "Show so many layers at most."
 def analyze(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Files, folders, globs, or - for stdin.")],
     format_name: Annotated[
-        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="table, json or csv (default: table).")
+        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="table, json, csv, html or markdown.")
     ] = None,
     output: Annotated[
         list[str] | None, typer.Option("--output", "-o", metavar="FILE", help="Write FILE, or fmt=FILE; repeatable.")

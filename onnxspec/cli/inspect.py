@@ -15,7 +15,7 @@ __all__ = ["inspect"]
 def inspect(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Files, folders, globs, or - for stdin.")],
     format_name: Annotated[
-        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="table, json or csv (default: table).")
+        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="table, json, csv, html or markdown.")
     ] = None,
     output: Annotated[
         list[str] | None, typer.Option("--output", "-o", metavar="FILE", help="Write FILE, or fmt=FILE; repeatable.")

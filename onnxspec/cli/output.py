@@ -25,7 +25,15 @@ Target = tuple[str, str | None]
 WHOLE = frozenset({"json", "html"})
 """Formats that hold the whole report, whatever part of it is shown."""
 
-_ENDINGS = {".json": "json", ".csv": "csv", ".txt": "table", ".md": "markdown", ".parquet": "parquet"}
+_ENDINGS = {
+    ".json": "json",
+    ".csv": "csv",
+    ".html": "html",
+    ".htm": "html",
+    ".txt": "table",
+    ".md": "markdown",
+    ".parquet": "parquet",
+}
 
 
 def targets(format_name: str | None, outputs: Sequence[str]) -> list[Target]:

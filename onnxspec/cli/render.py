@@ -19,7 +19,7 @@ def render(
     ],
     format_name: Annotated[
         str | None,
-        typer.Option("--format", "-f", metavar="FORMAT", help="table, json, csv or markdown (default: table)."),
+        typer.Option("--format", "-f", metavar="FORMAT", help="table, json, csv, html or markdown."),
     ] = None,
     output: Annotated[
         list[str] | None, typer.Option("--output", "-o", metavar="FILE", help="Write FILE, or fmt=FILE; repeatable.")

@@ -10,7 +10,8 @@ import numpy as np
 
 from onnxspec.laws import marchenko_pastur
 from onnxspec.plots.canvas import PALETTE, figure_of, legend, log_axis, plain, short
-from onnxspec.plots.data import Bulk, Minimum, Shape, Tail, bulk_of, curve_of, minima_of, shape_of, tail_of
+from onnxspec.plots.data import Shape, curve_of, shape_of
+from onnxspec.results.drawable import Bulk, Minimum, Tail, bulk_of, minima_of, tail_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from onnxspec.palette import NO_PHASE, PHASES
 from onnxspec.plots.canvas import figure_of, plain
 
 if TYPE_CHECKING:
@@ -14,20 +15,19 @@ if TYPE_CHECKING:
 
     from onnxspec.results import Layer, Report
 
-__all__ = ["PHASES", "alpha_by_depth"]
+__all__ = ["alpha_by_depth"]
 
-# a colour and a marker for each phase, so that colour is never the only sign
-PHASES = {
-    "random_like": ("#7F7F7F", "o"),
-    "bleeding_out": ("#56B4E9", "s"),
-    "bulk_spikes": ("#0072B2", "^"),
-    "bulk_decay": ("#009E73", "D"),
-    "heavy_tailed": ("#D55E00", "v"),
-    "rank_collapse": ("#CC79A7", "X"),
-    "isometric": ("#8C6D31", "P"),
-    "undecided": ("#000000", "*"),
+MARKERS = {
+    "circle": "o",
+    "square": "s",
+    "triangle_up": "^",
+    "diamond": "D",
+    "triangle_down": "v",
+    "cross": "X",
+    "plus": "P",
+    "star": "*",
+    "dot": ".",
 }
-NO_PHASE = ("#000000", ".")
 MOST_NAMES = 60
 ALPHA_TOP = 12.0
 
@@ -83,7 +83,8 @@ def _top_of(layer: Layer) -> float:
 
 def _group(axes: Axes, found: Sequence[tuple[int, Layer]], phase: str | None, top: float) -> None:
     """Draw the layers of one phase: the averaged ones filled, the others hollow, those off the axis at its end."""
-    colour, marker = PHASES[phase] if phase is not None else NO_PHASE
+    sign = PHASES[phase] if phase is not None else NO_PHASE
+    colour, marker = sign.light, MARKERS[sign.marker]
     for averaged in (True, False):
         some = [(x, layer) for x, layer in found if layer.averaged is averaged]
         if not some:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["plain", "shortened"]
+__all__ = ["plain", "shortened", "word"]
 
 
 def plain(text: str) -> str:
@@ -18,3 +18,8 @@ def shortened(text: str, width: int) -> str:
         return text
     head = (width - 1) // 3
     return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+
+def word(text: object, width: int = 60) -> str:
+    """Show a text of any length and content in at most `width` printable characters."""
+    return shortened(plain(shortened(str(text), 4 * width)), width)

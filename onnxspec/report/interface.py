@@ -13,7 +13,7 @@ __all__ = ["BINARY", "FORMATS", "Formatter", "binary_formatter", "formatter"]
 Formatter = Callable[[Sequence[Report]], str]
 """Turns the reports of one run into one text, ending in a newline."""
 
-FORMATS = {"table": "table", "json": "json", "csv": "csv", "markdown": "markdown"}
+FORMATS = {"table": "table", "json": "json", "csv": "csv", "html": "html", "markdown": "markdown"}
 """Each format and its module in `onnxspec.report`."""
 
 

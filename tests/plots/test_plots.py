@@ -18,8 +18,9 @@ from onnxspec import plots, theory
 from onnxspec.errors import UsageError
 from onnxspec.laws import marchenko_pastur
 from onnxspec.plots.canvas import plain, short
-from onnxspec.plots.data import bulk_of, curve_of, minima_of, shape_of
+from onnxspec.plots.data import curve_of, shape_of
 from onnxspec.results import Layer, Layers, Plot, Report
+from onnxspec.results.drawable import bulk_of, minima_of
 
 DRAW = {name: getattr(plots, name) for name in ("esd", "esd_linear", "scree", "ks_curve", "layer_sheet")}
 

@@ -1,0 +1,59 @@
+"""Numbers as people read them: few digits, one sign for what is missing."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["MISSING", "fixed", "interval", "short", "size"]
+
+MISSING = "–"
+MINUS = "\u2212"
+
+
+def short(value: float | int | None, digits: int = 4) -> str:
+    """Give a number in significant digits; integers in full, with separators from 10,000 on.
+
+    Examples
+    --------
+    >>> short(0.036235504), short(-1234.5), short(1.2e-283, 2), short(1255500)
+    ('0.03624', '−1234', '1.2e−283', '1,255,500')
+    """
+    if isinstance(value, int) and abs(value) > 10**300:
+        return "over 1e300"
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if isinstance(value, int) and abs(value) < 10**15:
+        text = f"{value:,}" if abs(value) >= 10_000 else str(value)
+    elif value == 0.0:
+        text = "0"
+    else:
+        value = float(value)
+        magnitude = int(f"{value:.{digits - 1}e}".partition("e")[2])
+        if -4 < magnitude < 6:
+            text = f"{value:.{max(0, digits - 1 - magnitude)}f}"
+        else:
+            mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+            text = f"{mantissa}e{int(exponent)}"
+    return text.replace("-", MINUS)
+
+
+def fixed(value: float | int | None, digits: int) -> str:
+    """Give a number with a number of decimals, as columns need it; huge ones in significant digits."""
+    if value is None or abs(value) >= 1e6 or not math.isfinite(value):
+        return short(value, 3)
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def interval(ends: tuple[float, float] | None, digits: int = 2) -> str:
+    """Give an interval in words, empty without one."""
+    return "" if ends is None else f"{fixed(ends[0], digits)} to {fixed(ends[1], digits)}"
+
+
+def size(count: int) -> str:
+    """Give bytes in the largest fitting unit."""
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
