@@ -20,6 +20,7 @@ import pytest
 import onnxspec
 from onnxspec.report.html import render
 from onnxspec.report.sentences import headline, layer_sentences, model_sentences
+from onnxspec.report.verdict import verdict
 from onnxspec.results import Diagnostic, Layer, Layers, Report, Skip
 
 MODELS = Path(__file__).resolve().parents[2] / "fixtures" / "models"
@@ -271,7 +272,7 @@ def test_reports_without_numbers(fixtures: Path) -> None:
         assert layer.name in page.text
     fast = onnxspec.analyze(fixtures / "models" / "mlp3.onnx", effort="fast")
     text = Page(render([fast])).text
-    assert "none has a trained verdict" in text
+    assert "effort fast does not test for noise" in text
     empty = replace(fast, layers=Layers(), diagnostics=())
     assert "no layer was analysed" in Page(render([empty])).text
 
@@ -283,15 +284,29 @@ def test_several_reports_have_an_index(lenet: Report, unhealthy: Report) -> None
     assert {"r1top", "r2top", "r1L1", "r2L1"} <= set(page.values("id"))
 
 
-def test_headlines_count_what_was_judged(lenet: Report, unhealthy: Report) -> None:
-    assert headline(lenet) == "All 4 judged layers hold structure that noise does not explain."
-    assert headline(unhealthy).startswith("1 of 3 judged layers holds structure")
-    assert headline(unhealthy).endswith("1 layer failed and could not be judged.")
-    noise = [replace(layer, trained={"verdict": "noise"}) for layer in lenet.layers]
-    told = headline(replace(lenet, layers=Layers(noise)))
-    assert told == ("0 of 4 judged layers hold structure that noise does not explain; 4 cannot be told from noise.")
-    failed = [replace(layer, status="failed") for layer in lenet.layers]
-    assert headline(replace(lenet, layers=Layers(failed))) == "Nothing can be said: no layer was analysed."
+def test_the_verdict_is_that_of_every_format(lenet: Report, unhealthy: Report) -> None:
+    for report in (lenet, unhealthy):
+        told = verdict(report)
+        assert told is not None
+        assert headline(report).lower() == told.headline.lower()
+        page = Page(render([report])).text
+        assert headline(report) in page
+        for detail in told.details:
+            assert detail.lower() in page.lower()
+
+
+def test_caveats_count_what_they_are_about(lenet: Report) -> None:
+    sentences = model_sentences(lenet)
+    assert any("rough in 1 of 2 fitted layers" in sentence for sentence in sentences)
+    sharp = [replace(x, alpha_ci=(x.alpha - 0.1, x.alpha + 0.1) if x.alpha else None) for x in lenet.layers]
+    told = model_sentences(replace(lenet, layers=Layers(sharp)))
+    assert not any("rough" in sentence for sentence in told)
+    assert not any("need not be untrained" in sentence for sentence in told)
+    noise = [replace(x, trained={"verdict": "noise"}, health={"flags": ["a"]}) for x in lenet.layers]
+    told = model_sentences(replace(lenet, layers=Layers(noise)))
+    assert any("need not be untrained" in sentence for sentence in told)
+    assert not any("well trained" in sentence for sentence in told)
+    assert "Flags: a 4." in told
 
 
 def test_a_failed_layer_says_why(unhealthy: Report) -> None:
