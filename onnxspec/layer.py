@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from onnxspec.graph import layouts
 from onnxspec.results import Layer, Plot, PowerLawFit, Spectrum
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.metrics import metrics
+from onnxspec.spectra.slabs import Mapper, Slabs, one_by_one
+from onnxspec.value_facts import ValueFacts, facts_of
 from onnxspec.verdict_fields import MATRIX, TAIL, Verdicts, nothing
 
 if TYPE_CHECKING:
@@ -24,19 +26,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onnxspec.graph import WeightMatrix
+    from onnxspec.graph.values import Values
     from onnxspec.settings import Settings
 
     Array = NDArray[np.float64]
 
-__all__ = ["analyze_layer", "value_hash"]
+__all__ = ["analyze_layer"]
 
 TOP_EVALS = 32
 ESD_BINS = 48
 CURVE_POINTS = 32
-SMALLEST_NORMAL = 2.0**-126
 
 
-def analyze_layer(weight: WeightMatrix, settings: Settings) -> Layer:
+def analyze_layer(weight: WeightMatrix, settings: Settings, mapper: Mapper = one_by_one) -> Layer:
     """Compute everything about one layer; what cannot be computed is null with its reason.
 
     Parameters
@@ -45,6 +47,8 @@ def analyze_layer(weight: WeightMatrix, settings: Settings) -> Layer:
         The weight; its values are read here.
     settings : Settings
         What to compute, and how.
+    mapper : Mapper
+        Computes the parts of a large layer; changes no bit.
 
     Returns
     -------
@@ -52,44 +56,46 @@ def analyze_layer(weight: WeightMatrix, settings: Settings) -> Layer:
         With status ``failed`` where the values cannot be read or are not finite.
     """
     try:
-        canonical, quantization = weight.read()
+        values, quantization = weight.read()
         content_hash = weight.content_hash()
+        facts = facts_of(values)
     except TensorError as error:
         return without_numbers(weight, "failed", error.code, error.message)
-    finite = np.isfinite(canonical)
-    if not finite.all():
-        bad = canonical.size - int(np.count_nonzero(finite))
+    if facts.not_finite:
+        size = math.prod(values.shape)
         failed = without_numbers(
-            weight, "failed", "non_finite", f"{bad} of {canonical.size} values are NaN or infinite"
+            weight, "failed", "non_finite", f"{facts.not_finite} of {size} values are NaN or infinite"
         )
         return replace(failed, content_hash=content_hash, quantization=quantization)
     layer = replace(
-        blank_layer(weight), content_hash=content_hash, value_hash=value_hash(canonical), quantization=quantization
+        blank_layer(weight),
+        content_hash=content_hash,
+        value_hash=facts.value_hash,
+        quantization=quantization,
     )
     try:
-        return _measure(layer, canonical, weight.dtype, settings)
+        return _measure(layer, values, facts, weight.dtype, settings, mapper)
     except np.linalg.LinAlgError as error:
         return replace(layer, status="failed", reason="numerical_failure", warnings=(str(error),))
+    except TensorError as error:
+        return replace(layer, status="failed", reason=error.code, warnings=(error.message,))
+    except MemoryError:
+        detail = "the memory did not suffice for its spectrum"
+        return replace(layer, status="failed", reason="out_of_memory", warnings=(detail,))
 
 
-def value_hash(canonical: Array) -> str:
-    """Hash the decoded values in canonical form; equal for equal weights in any graph form.
-
-    Values that float32 holds exactly are hashed as float32, which halves the work.
-    """
-    single = canonical.astype(np.float32)
-    exact = bool(np.array_equal(single, canonical))
-    values = np.ascontiguousarray(single if exact else canonical)
-    digest = hashlib.blake2b(repr((values.dtype.str, values.shape)).encode(), digest_size=32)
-    digest.update(values.data)
-    return f"blake2b:{digest.hexdigest()}"
-
-
-def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> Layer:
+def _measure(layer: Layer, values: Values, facts: ValueFacts, dtype: str, settings: Settings, mapper: Mapper) -> Layer:
     """Compute spectrum, metrics and fit of finite values."""
-    stack = layouts.matrices(canonical, unfold=settings.conv == "unfold")
+    stack = None if values.large else layouts.matrices(values.canonical(), unfold=settings.conv == "unfold")
     floor = layer.quantization.noise_floor if layer.quantization is not None else None
-    pooled = spectrum(stack, dtype=dtype, noise_floor=floor, exact=settings.exact)
+    pooled = spectrum(
+        Slabs(values.matrix()) if stack is None else stack,
+        dtype=dtype,
+        noise_floor=floor,
+        exact=settings.exact,
+        largest=facts.largest,
+        mapper=mapper,
+    )
     if layer.role == "depthwise_conv":
         fit = _no_fit(pooled, "depthwise")
     else:
@@ -97,7 +103,7 @@ def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> 
             pooled.positive_evals, ks=settings.ks, min_tail=settings.min_tail, min_evals=settings.min_evals
         )
     slices = None
-    if settings.conv == "slices" and len(stack) > 1 and layer.role != "depthwise_conv":
+    if settings.conv == "slices" and stack is not None and len(stack) > 1 and layer.role != "depthwise_conv":
         slices, fit = _slices(stack, dtype, settings)
     reason = _reason(pooled, fit)
     if reason != fit.reason:
@@ -108,8 +114,8 @@ def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> 
     for name in ("alpha", "alpha_stderr", "xmin", "xmax", "D", "n_tail"):
         if getattr(fit, name) is None:
             reasons[name] = fit.reason or "slices"
-    verdicts = _verdicts(layer, canonical, pooled, fit, dtype, settings)
-    verdicts.merge(_levels(layer, canonical))
+    verdicts = _verdicts(layer, values, pooled, fit, dtype, settings)
+    verdicts.merge(_levels(layer, values))
     reasons |= verdicts.reasons
     measured: dict[str, Any] = {**numbers, **verdicts.values}
     return replace(
@@ -120,7 +126,7 @@ def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> 
         Q=pooled.Q,
         num_matrices=pooled.num_matrices,
         num_evals=pooled.evals.size,
-        denormals=_denormals(canonical),
+        denormals=facts.denormals,
         reason=fit.reason,
         alpha=fit.alpha,
         alpha_stderr=fit.alpha_stderr,
@@ -136,7 +142,7 @@ def _measure(layer: Layer, canonical: Array, dtype: str, settings: Settings) -> 
 
 
 def _verdicts(
-    layer: Layer, canonical: Array, pooled: Spectrum, fit: PowerLawFit, dtype: str, settings: Settings
+    layer: Layer, values: Values, pooled: Spectrum, fit: PowerLawFit, dtype: str, settings: Settings
 ) -> Verdicts:
     """Add what the chosen effort says about the tail and about the layer as one matrix."""
     sliced = fit.alpha is not None and fit.xmin is None
@@ -154,29 +160,28 @@ def _verdicts(
         return out.merge(nothing(MATRIX, "effort")).merge(nothing(("health",), "effort"))
     if layer.role == "depthwise_conv":
         out.merge(nothing(MATRIX, "depthwise"))
-    elif len(unfolded := layouts.matrices(canonical, unfold=True)) > 1:
+    elif values.shape[0] > 1:
         out.merge(nothing(MATRIX, "several_matrices"))
     else:
-        known = pooled if settings.conv == "unfold" or canonical.shape[3] == 1 else None
+        known = pooled if settings.conv == "unfold" or values.shape[3] == 1 else None
         floor = layer.quantization.noise_floor if layer.quantization is not None else None
-        out.merge(of_matrix(unfolded[0], known, settings, seed, dtype=dtype, noise_floor=floor))
+        matrix = (
+            Slabs(values.matrix())
+            if values.large
+            else layouts.matrices(values.canonical(), unfold=True)[0].astype(np.float64, order="C")
+        )
+        out.merge(of_matrix(matrix, known, settings, seed, dtype=dtype, noise_floor=floor))
     return out.merge(of_health(out.values, fit))
 
 
-def _levels(layer: Layer, canonical: Array) -> Verdicts:
+def _levels(layer: Layer, values: Values) -> Verdicts:
     """Say whether a weight that is stored as floats lies on few levels."""
     if layer.quantization is not None:
         return nothing(("levels",), "quantized")
     out = Verdicts()
-    found = value_levels(canonical)
+    found = value_levels(values.sample() if values.large else values.canonical())
     out.put("levels", found if found.count is not None else None, found.reason)
     return out
-
-
-def _denormals(canonical: Array) -> int:
-    """Count the weights that are not zero and below the smallest normal float32."""
-    small = np.count_nonzero(np.abs(canonical) < SMALLEST_NORMAL)
-    return int(small - (canonical.size - np.count_nonzero(canonical)))
 
 
 def _no_fit(pooled: Spectrum, reason: str | None) -> PowerLawFit:

@@ -25,11 +25,12 @@ from onnxspec.fits.power_law import fit_power_law
 from onnxspec.fits.stability import alpha_profile, exact_interval, unbiased_alpha
 from onnxspec.fits.verdict import judge_power_law
 from onnxspec.spectra.eigen import spectrum
+from onnxspec.spectra.slabs import Slabs
 from onnxspec.spectra.vectors import localisation
 from onnxspec.verdict_fields import MATRIX_FULL, TAIL, TAIL_FULL, Verdicts, nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -91,7 +92,7 @@ def of_tail(evals: Array, fit: PowerLawFit, Q: float, settings: Settings, seed: 
 
 
 def of_matrix(
-    matrix: Array,
+    matrix: Array | Slabs,
     known: Spectrum | None,
     settings: Settings,
     seed: int,
@@ -103,7 +104,7 @@ def of_matrix(
 
     Parameters
     ----------
-    matrix : ndarray, shape (n, m)
+    matrix : ndarray, shape (n, m), or Slabs
         The layer as one matrix: a convolution unfolded.
     known : Spectrum or None
         Its spectrum, where it is computed already.
@@ -127,7 +128,7 @@ def of_matrix(
     out.put("spikes", bulk.spikes, bulk.reason)
     out.put("trained", trained)
     if settings.effort == "full":
-        out.merge(_of_vectors(matrix, own, bulk, seed))
+        out.merge(_of_vectors(matrix.whole() if isinstance(matrix, Slabs) else matrix, own, bulk, seed))
     else:
         out.merge(nothing(MATRIX_FULL, "effort"))
     if settings.min_evals > own.M:
@@ -190,12 +191,18 @@ def correct_for_looking_often(layers: Sequence[Layer]) -> list[Layer]:
     return result
 
 
-def excess_kurtosis(matrix: Array) -> float:
+def excess_kurtosis(matrix: Array | Slabs) -> float:
     """Give the excess kurtosis of the entries; 0 where they are all equal."""
-    centred = matrix - matrix.mean()
-    largest = float(np.abs(centred).max())
+    parts: Iterable[Array] = matrix if isinstance(matrix, Slabs) else (matrix,)
+    mean = float(matrix.mean())
+    largest: float = max(float(np.abs(part - mean).max()) for part in parts)
     if largest == 0.0:
         return 0.0
-    squares = (centred / largest) ** 2
-    variance = float(squares.mean())
-    return float(np.mean(squares**2)) / variance**2 - 3.0
+    second = fourth = 0.0
+    for part in parts:
+        squares = ((part - mean) / largest) ** 2
+        second += float(squares.sum())
+        fourth += float((squares * squares).sum())
+    size = matrix.shape[0] * matrix.shape[1]
+    variance = second / size
+    return float(fourth / size / (variance * variance) - 3.0)

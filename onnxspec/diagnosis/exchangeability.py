@@ -10,16 +10,19 @@ spectrum from the Marchenko-Pastur law.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onnxspec._jit import jit
 from onnxspec.laws import marchenko_pastur, tracy_widom
+from onnxspec.spectra.slabs import Slabs
 
 __all__ = [
     "Entries",
+    "Matrix",
     "clip_tails",
     "correlation_score",
     "dispersion_scores",
@@ -31,7 +34,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-
+Matrix = Array | Slabs
 
 CLIP_WIDTH = 2.5
 """Two standard deviations for normal entries: tails of any law become lighter than normal ones."""
@@ -115,8 +118,8 @@ def _power_sums(W: Array, mean: float) -> tuple[Array, Array, Array, Array, Arra
 
 
 @jit
-def _clipped_means(W: Array, centre: float, bound: float) -> tuple[float, float]:
-    """Give the mean of the entries clipped to a range, and that of their distance from its centre."""
+def _clipped_sums(W: Array, centre: float, bound: float) -> tuple[float, float]:
+    """Sum how far the entries, clipped to a range, lie from its centre: with the sign, and without."""
     n, m = W.shape
     total = size = 0.0
     for i in range(n):
@@ -127,10 +130,10 @@ def _clipped_means(W: Array, centre: float, bound: float) -> tuple[float, float]
             width += abs(d)
         total += part
         size += width
-    return centre + total / (n * m), size / (n * m)
+    return total, size
 
 
-def clip_tails(W: Array, centre: float) -> Array:
+def clip_tails(W: Matrix, centre: float) -> Matrix:
     """Clip the entries to `CLIP_WIDTH` mean absolute deviations of the clipped entries.
 
     A function of each entry alone, which leaves exchangeable entries exchangeable; the
@@ -138,31 +141,40 @@ def clip_tails(W: Array, centre: float) -> Array:
 
     Parameters
     ----------
-    W : ndarray of float64, shape (n, m), C-contiguous
+    W : ndarray of float64, shape (n, m), C-contiguous, or Slabs without clipping
         Not all entries equal.
     centre : float
         Where to start, the mean of the entries.
 
     Returns
     -------
-    ndarray of float64, shape (n, m)
+    ndarray of float64, shape (n, m), or Slabs
         Centred at about 0.
     """
     bound = math.inf
+    count = W.shape[0] * W.shape[1]
     for _ in range(CLIP_STEPS):
-        centre, size = _clipped_means(W, centre, bound)
-        previous, bound = bound, CLIP_WIDTH * size
+        found = [_clipped_sums(part, centre, bound) for part in _parts(W)]
+        centre += sum(total for total, _ in found) / count
+        previous, bound = bound, CLIP_WIDTH * sum(size for _, size in found) / count
         if bound >= 0.9 * previous:
             break
+    if isinstance(W, Slabs):
+        return replace(W, centre=centre, bound=bound)
     return np.clip(W - centre, -bound, bound)
 
 
-def entry_sums(W: Array) -> Entries | None:
+def _parts(W: Matrix) -> Iterable[Array]:
+    """Give a matrix in memory as one part, another slab by slab."""
+    return W if isinstance(W, Slabs) else (W,)
+
+
+def entry_sums(W: Matrix) -> Entries | None:
     """Sum over the entries of a matrix.
 
     Parameters
     ----------
-    W : ndarray of float64, shape (n, m), C-contiguous
+    W : ndarray of float64, shape (n, m), C-contiguous, or Slabs
         Finite, of ordinary magnitude (its squares must not overflow).
 
     Returns
@@ -171,14 +183,23 @@ def entry_sums(W: Array) -> Entries | None:
         ``None`` where all entries are equal.
     """
     mean = float(W.mean())
-    row1, col1, row2, col2, powers = _power_sums(W, mean)
-    variance = float(row2.sum()) / W.size
+    row1, col1, row2, col2, powers = _sums_of_slabs(W, mean) if isinstance(W, Slabs) else _power_sums(W, mean)
+    size = W.shape[0] * W.shape[1]
+    variance = float(row2.sum()) / size
     scale = math.sqrt(variance)
     if scale <= 1e-12 * abs(mean):
         return None
     shape = (W.shape[0], W.shape[1])
-    moments = powers / W.size / np.array([scale * variance, variance**2, variance**3, variance**4])
+    moments = powers / size / np.array([scale * variance, variance**2, variance**3, variance**4])
     return Entries(shape, mean, scale, row1 / scale, col1 / scale, row2 / variance, col2 / variance, moments)
+
+
+def _sums_of_slabs(W: Slabs, mean: float) -> tuple[Array, Array, Array, Array, Array]:
+    """Do what `_power_sums` does, slab by slab."""
+    found = [_power_sums(part, mean) for part in W]
+    line1, line2 = (np.concatenate([sums[i] for sums in found]) for i in (0, 2))
+    other1, other2, powers = (np.sum([sums[i] for sums in found], axis=0) for i in (1, 3, 4))
+    return (line1, other1, line2, other2, powers) if W.axis == 0 else (other1, line1, other2, line2, powers)
 
 
 def dispersion_scores(entries: Entries) -> dict[str, float | None]:
@@ -229,7 +250,7 @@ def _between_groups(sums: Array, s2: float, s4: float, groups: int, size: int) -
     return _gamma_score(float(sums @ sums) / mean, mean * mean / variance)
 
 
-def correlation_score(entries: Entries, W: Array, squared_evals: float) -> float:
+def correlation_score(entries: Entries, W: Matrix, squared_evals: float) -> float:
     """Score how much the rows (and so the columns) of W are correlated.
 
     The statistic sums ``a_ij a_ik a_lj a_lk`` over all rectangles of two rows and two
@@ -242,7 +263,7 @@ def correlation_score(entries: Entries, W: Array, squared_evals: float) -> float
     ----------
     entries : Entries
         From `entry_sums`.
-    W : ndarray of float64, shape (n, m)
+    W : ndarray of float64, shape (n, m), or Slabs
         The matrix.
     squared_evals : float
         Sum of the fourth powers of the singular values of W.
@@ -257,7 +278,7 @@ def correlation_score(entries: Entries, W: Array, squared_evals: float) -> float
     r1, c1 = entries.row_sums, entries.col_sums
     total = squared_evals / entries.scale**4
     # the same sum for the centred matrix
-    total -= 4.0 * mu * float(r1 @ (W @ c1)) / entries.scale
+    total -= 4.0 * mu * float(r1 @ W.dot(c1)) / entries.scale
     total -= 2.0 * mu * mu * (m * float(c1 @ c1) + n * float(r1 @ r1)) + mu**4 * float(n * m) ** 2
     total -= float(entries.row_squares @ entries.row_squares) + float(entries.col_squares @ entries.col_squares)
     total += n * m * float(entries.moments[1])

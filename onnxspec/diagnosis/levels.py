@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 __all__ = ["MOST_LEVELS", "Levels", "value_levels"]
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 Granularity = Literal["tensor", "output", "input", "block"]
 
 MOST_LEVELS = 256
@@ -69,7 +69,7 @@ def value_levels(canonical: Array) -> Levels:
 
     Parameters
     ----------
-    canonical : ndarray of float64, shape (groups, outputs, inputs, positions)
+    canonical : ndarray of float32 or float64, shape (groups, outputs, inputs, positions)
         The values in canonical form.
 
     Returns
@@ -99,28 +99,40 @@ def value_levels(canonical: Array) -> Levels:
 
 def _groupings(canonical: Array) -> Iterator[tuple[Granularity, int | None, Array]]:
     """Give samples of groups, one in a row, from the whole tensor down to small blocks."""
-    outputs = canonical.reshape(canonical.shape[0] * canonical.shape[1], -1)
-    inputs = canonical.swapaxes(1, 2)
-    inputs = inputs.reshape(inputs.shape[0] * inputs.shape[1], -1)
-    yield "tensor", None, _spread(outputs.reshape(1, -1))
-    yield "output", None, _spread(outputs)
-    yield "input", None, _spread(inputs)
+    groups, outputs, inputs, positions = canonical.shape
+    places = np.unravel_index(np.arange(0, canonical.size, -(-canonical.size // ELEMENTS)), canonical.shape)
+    yield "tensor", None, canonical[places][np.newaxis]
+    by_output, by_input = (groups * outputs, inputs * positions), (groups * inputs, outputs * positions)
+    yield "output", None, _spread(canonical, 1, by_output[1])
+    yield "input", None, _spread(canonical, 2, by_input[1])
     for block in BLOCKS:
-        for rows in (outputs, inputs):
-            if rows.shape[1] >= 2 * block:
-                whole = rows[:, : rows.shape[1] - rows.shape[1] % block]
-                yield "block", block, _spread(whole.reshape(-1, block))
+        for axis, (_, length) in ((1, by_output), (2, by_input)):
+            if length >= 2 * block:
+                yield "block", block, _spread(canonical, axis, block)
 
 
-def _spread(rows: Array) -> Array:
-    """Take evenly spaced rows, and evenly spaced values of them."""
-    chosen = np.linspace(0, len(rows) - 1, min(len(rows), GROUPS)).round().astype(int)
-    step = -(-rows.shape[1] // ELEMENTS)
-    return rows[chosen, ::step]
+def _spread(canonical: Array, axis: int, length: int) -> Array:
+    """Cut the values of each output (axis 1) or input (axis 2) into rows, and take evenly spaced ones of them.
+
+    Of a long row evenly spaced values are taken.
+    """
+    groups, lines = canonical.shape[0], canonical.shape[axis]
+    each = canonical.size // (groups * lines) // length
+    step = -(-length // ELEMENTS)
+    count = groups * lines * each
+    rows = []
+    for row in np.linspace(0, count - 1, min(count, GROUPS)).round().astype(int).tolist():
+        line, part = divmod(row, each)
+        group, place = divmod(line, lines)
+        values = canonical[group, place] if axis == 1 else canonical[group, :, place]
+        rows.append(values.reshape(-1)[part * length : (part + 1) * length : step])
+    return np.array(rows)
 
 
 def _levels(values: Array) -> int | None:
     """Count the levels of the group that has most, or give None where the values do not repeat."""
+    if np.unique(values[0]).size > MOST_LEVELS:
+        return None
     ordered = np.sort(values, axis=1)
     used = np.count_nonzero(ordered, axis=1)
     distinct = 1 + np.count_nonzero(ordered[:, 1:] != ordered[:, :-1], axis=1)

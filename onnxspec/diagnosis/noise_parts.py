@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxspec.diagnosis import exchangeability as ex
 from onnxspec.diagnosis._trained_null import null_row
+from onnxspec.spectra.slabs import Slabs, gram
 
 __all__ = ["HEAVY_KURTOSIS", "STRONG_MEAN", "Part", "eigenvalues", "least_p", "spectral_parts", "sum_parts"]
 
@@ -67,12 +68,12 @@ def sum_parts(entries: ex.Entries) -> tuple[Part, ...]:
     )
 
 
-def spectral_parts(W: Array, entries: ex.Entries, evals: Array | None) -> tuple[Part, ...]:
+def spectral_parts(W: ex.Matrix, entries: ex.Entries, evals: Array | None) -> tuple[Part, ...]:
     """Give the three parts that need eigenvalues.
 
     Parameters
     ----------
-    W : ndarray of float64, shape (n, m)
+    W : ndarray of float64, shape (n, m), or Slabs
         The matrix.
     entries : Entries
         Its sums.
@@ -92,7 +93,7 @@ def spectral_parts(W: Array, entries: ex.Entries, evals: Array | None) -> tuple[
     if kurtosis > HEAVY_KURTOSIS:
         return (first, Part("edge", None, None, "heavy_tails"), Part("bulk", None, None, "heavy_tails"))
     if entries.mean_strength > STRONG_MEAN:
-        evals = eigenvalues(W - entries.mean)
+        evals = eigenvalues(replace(W, shift=entries.mean) if isinstance(W, Slabs) else W - entries.mean)
     edge, distance = ex.edge_and_distance(evals, entries.scale, N)
     null = null_row(N, M)
     return (
@@ -102,20 +103,24 @@ def spectral_parts(W: Array, entries: ex.Entries, evals: Array | None) -> tuple[
     )
 
 
-def eigenvalues(W: Array) -> Array:
+def eigenvalues(W: ex.Matrix) -> Array:
     """Give the eigenvalues of ``X = W^T W / N``, descending.
 
     Parameters
     ----------
-    W : ndarray of float64, shape (n, m)
+    W : ndarray of float64, shape (n, m), or Slabs
         In any orientation.
 
     Returns
     -------
     ndarray of float64, shape (min(n, m),)
     """
-    tall = W if W.shape[0] >= W.shape[1] else W.T
-    values: Array = np.maximum(np.linalg.eigvalsh(tall.T @ tall)[::-1], 0.0) / tall.shape[0]
+    if isinstance(W, Slabs):
+        product = gram(W, 0)
+    else:
+        tall = W if W.shape[0] >= W.shape[1] else W.T
+        product = tall.T @ tall
+    values: Array = np.maximum(np.linalg.eigvalsh(product)[::-1], 0.0) / max(W.shape)
     return values
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from onnxspec.diagnosis import exchangeability as ex
 from onnxspec.diagnosis._trained_null import combined_p
 from onnxspec.diagnosis.noise_parts import HEAVY_KURTOSIS, Part, eigenvalues, least_p, spectral_parts, sum_parts
 from onnxspec.diagnosis.permutations import permutation_p
+from onnxspec.spectra.slabs import Slabs
 
 __all__ = ["LEVEL", "MIN_SIDE", "P_FLOOR", "Part", "Trained", "benjamini_hochberg", "trained_verdict"]
 
@@ -85,7 +86,7 @@ class Trained:
 
 
 def trained_verdict(
-    matrix: ArrayLike,
+    matrix: ArrayLike | Slabs,
     evals: ArrayLike | None = None,
     *,
     effort: Literal["standard", "full"] = "standard",
@@ -96,7 +97,7 @@ def trained_verdict(
 
     Parameters
     ----------
-    matrix : array_like of float64, shape (n, m)
+    matrix : array_like of float64, shape (n, m), or Slabs
         The weights; a convolution unfolded to C_out x C_in*k.
     evals : array_like of float64, shape (min(n, m),), optional
         Eigenvalues of ``X = W^T W / N``, descending; computed where absent.
@@ -116,29 +117,29 @@ def trained_verdict(
     ValueError
         `matrix` has other than two axes, or `evals` does not belong to it.
     """
-    W = np.ascontiguousarray(matrix, dtype=np.float64)
-    if W.ndim != 2:
-        raise ValueError(f"matrix has {W.ndim} axes; it must have 2.")
+    W = matrix if isinstance(matrix, Slabs) else np.ascontiguousarray(matrix, dtype=np.float64)
+    if len(W.shape) != 2:
+        raise ValueError(f"matrix has {len(W.shape)} axes; it must have 2.")
     if min(W.shape) < MIN_SIDE:
         return Trained(None, None, reason="too_small")
     lam = None if evals is None else np.asarray(evals, dtype=np.float64)
     if lam is not None and lam.shape != (min(W.shape),):
         raise ValueError(f"{lam.shape} eigenvalues do not belong to a matrix of {W.shape}.")
-    largest = max(float(W.max()), -float(W.min()))
+    largest = W.largest() if isinstance(W, Slabs) else max(float(W.max()), -float(W.min()))
     if not math.isfinite(largest):
         return Trained(None, None, reason="non_finite")
     if largest == 0.0:
         return Trained(None, None, reason="zero_matrix")
     exponent = math.frexp(largest)[1]
     if abs(exponent) > 60:  # eighth powers must neither overflow nor vanish
-        W, lam = np.ldexp(W, -exponent), None
+        W, lam = replace(W, exponent=exponent) if isinstance(W, Slabs) else np.ldexp(W, -exponent), None
     entries = ex.entry_sums(W)
     if entries is None:
         return Trained(None, None, reason="rank_one")
     return _verdict(W, lam, entries, effort, seed, level)
 
 
-def _verdict(W: Array, lam: Array | None, entries: ex.Entries, effort: str, seed: int, level: float) -> Trained:
+def _verdict(W: ex.Matrix, lam: Array | None, entries: ex.Entries, effort: str, seed: int, level: float) -> Trained:
     """Compute all parts, the p-value and the verdict."""
     kurtosis = entries.excess_kurtosis
     row_cv, row_noise = entries.norm_cv(0)
@@ -156,7 +157,9 @@ def _verdict(W: Array, lam: Array | None, entries: ex.Entries, effort: str, seed
     else:
         parts = (*sums, *spectral_parts(W, entries, None if clipped else lam))
     p = combined_p(least_p(parts))
-    permuted = permutation_p(W, parts, seed) if effort == "full" and not isometric else None
+    permuted = None
+    if effort == "full" and not isometric and not isinstance(W, Slabs):  # slabs are beyond the size for permutations
+        permuted = permutation_p(W, parts, seed)
     if permuted is not None:
         p = permuted.p_value
     return Trained(

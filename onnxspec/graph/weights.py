@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from onnxspec.graph.slices import Slice, slice_of, stacked
 from onnxspec.graph.slots import Operands, SlotRole
 from onnxspec.graph.sorting import LOOKS, evidence_of, sort_out
 from onnxspec.graph.soundness import check
+from onnxspec.graph.values import Values, exactly, in_file
 from onnxspec.graph.view import GraphView, Scope
 from onnxspec.reading import Model, Node, StoredTensor
 from onnxspec.results import Diagnostic, Quantization, Skip
@@ -150,29 +151,38 @@ class WeightMatrix:
         TensorError
             The payload cannot be read or folded.
         """
-        return self.slot.layout(self._values(None))
+        return self.slot.layout(self._values(None)).astype(np.float64)
 
-    def read(self) -> tuple[NDArray[np.float64], Quantization | None]:
-        """Read the weight as `canonical` does, and how it is quantised, in one pass.
+    def read(self) -> tuple[Values, Quantization | None]:
+        """Read the weight in its own precision, and how it is quantised, in one pass.
+
+        A large matrix that is stored as it is stays in the file.
 
         Raises
         ------
         TensorError
             The payload cannot be read or folded.
         """
-        watcher = quantization.Watcher(self.constant, self.slot.scheme)
-        canonical = self.slot.layout(self._values(watcher if watcher else None))
-        return canonical, watcher.quantization()
-
-    def _values(self, watch: Watch | None) -> NDArray[np.float64]:
-        """Read the constant as float64."""
         if self.problem is not None:
             raise self.problem
         stored = self.constant.stored
         if isinstance(stored, StoredTensor):
-            return stored.load_float64()
+            file = in_file(stored, self.slot.layout)
+            if file is not None:
+                return Values(self.kernel_shape, None, file), self.quantization
+        watcher = quantization.Watcher(self.constant, self.slot.scheme)
+        canonical = self.slot.layout(self._values(watcher if watcher else None))
+        return Values(canonical.shape, canonical), watcher.quantization()
+
+    def _values(self, watch: Watch | None) -> NDArray[Any]:
+        """Read the constant as float32 or float64, whichever holds it exactly."""
+        if self.problem is not None:
+            raise self.problem
+        stored = self.constant.stored
+        if isinstance(stored, StoredTensor):
+            return stored.load_exact()
         try:
-            return self.constant.load(watch).astype(np.float64)
+            return exactly(self.constant.load(watch))
         except MemoryError:
             raise TensorError("out_of_memory", f"its {self.constant.size:,} folded values do not fit") from None
 

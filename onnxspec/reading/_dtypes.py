@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DTYPES",
     "DType",
-    "decode_float64",
+    "decode_floats",
     "decode_native",
     "dtype_name",
     "dtype_of_array",
@@ -47,6 +47,11 @@ class DType:
     bits: int
     field: str
     supported: bool = True
+
+    @property
+    def fits_float32(self) -> bool:
+        """Whether float32 holds every value of the type exactly."""
+        return self.bits <= 16 or self.name == "float32"
 
 
 DTYPES: dict[int, DType] = {
@@ -150,8 +155,8 @@ def _native_table(name: str, bits: int) -> NDArray[Any]:
 
 
 @functools.cache
-def _float64_table(name: str, bits: int) -> NDArray[np.float64]:
-    """Give the float64 value of every code of a type of at most one byte."""
+def _table(name: str, bits: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Give the value of every code of a type of at most one byte."""
     codes = np.arange(2**bits, dtype=np.uint8)
     native: NDArray[Any]
     if bits < 8:
@@ -160,7 +165,7 @@ def _float64_table(name: str, bits: int) -> NDArray[np.float64]:
         native = codes != 0
     else:
         native = codes.view(numpy_dtype(name))
-    values: NDArray[np.float64] = native.astype(np.float64)
+    values: NDArray[Any] = native.astype(dtype)
     return values
 
 
@@ -203,8 +208,8 @@ def decode_native(dtype: DType, stored: NDArray[np.uint8], count: int) -> NDArra
     return values
 
 
-def decode_float64(dtype: DType, stored: NDArray[np.uint8], lead: int, out: NDArray[np.float64]) -> None:
-    """Read elements from their stored bytes into a float64 array.
+def decode_floats(dtype: DType, stored: NDArray[np.uint8], lead: int, out: NDArray[Any]) -> None:
+    """Read elements from their stored bytes into an array of float32 or float64.
 
     Parameters
     ----------
@@ -214,12 +219,12 @@ def decode_float64(dtype: DType, stored: NDArray[np.uint8], lead: int, out: NDAr
         Little-endian packed bytes, as in ``raw_data``.
     lead : int
         Elements of the first byte to leave out (types narrower than a byte).
-    out : ndarray of float64, contiguous
-        Receives ``out.size`` elements.
+    out : ndarray of float32 or float64, contiguous
+        Receives ``out.size`` elements; float32 must hold them exactly (`DType.fits_float32`).
     """
     if dtype.bits <= 8:
         codes = _unpack(stored, dtype.bits, lead, out.size) if dtype.bits < 8 else stored
-        np.take(_float64_table(dtype.name, dtype.bits), codes, out=out, mode="clip")
+        np.take(_table(dtype.name, dtype.bits, out.dtype), codes, out=out, mode="clip")
     elif dtype.name == "bfloat16":
         with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
             out[:] = (stored.view("<u2").astype(np.uint32) << np.uint32(16)).view(np.float32)

@@ -13,6 +13,7 @@ import functools
 import hashlib
 import itertools
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +21,7 @@ import numpy as np
 
 from onnxspec.errors import TensorError
 from onnxspec.limits import DEFAULT_LIMITS, Limits
-from onnxspec.reading._dtypes import DTYPES, DType, decode_float64, decode_native, dtype_of_array, encode
+from onnxspec.reading._dtypes import DTYPES, DType, decode_floats, decode_native, dtype_of_array, encode
 from onnxspec.reading._payload import MAX_VARINT, ByteFile, MemoryReader, PayloadReader, Segment, reader_for
 
 if TYPE_CHECKING:
@@ -240,6 +241,69 @@ class StoredTensor:
         self._read_elements(0, out)
         return out.reshape(self.shape)
 
+    @property
+    def precision(self) -> type[np.float32 | np.float64]:
+        """The narrowest of float32 and float64 that holds every value exactly."""
+        return np.float32 if self._dtype is not None and self._dtype.fits_float32 else np.float64
+
+    @property
+    def sliceable(self) -> bool:
+        """Whether any part can be read without what stands before it."""
+        return self.payload.kind in ("raw", "external", "float_data", "double_data")
+
+    @_guarded
+    def load_exact(self) -> NDArray[Any]:
+        """Read all values in `precision`, and hash them on the way where that needs no second reading.
+
+        Returns
+        -------
+        ndarray of float32 or float64, shape `shape`, C-contiguous
+
+        Raises
+        ------
+        TensorError
+            `problem`, or what reading brought to light.
+        """
+        out = np.empty(self.size, dtype=self.precision)
+        self._read_elements(0, out)
+        if self._content_hash is None and self._as_stored(out):
+            digest = self._new_digest()
+            digest.update(out.data)
+            self._content_hash = f"blake2b:{digest.hexdigest()}"
+        return out.reshape(self.shape)
+
+    @_guarded
+    def read_lines(self, axis: int, start: int, stop: int) -> NDArray[Any]:
+        """Read rows (axis 0) or columns (axis 1) ``start:stop`` of a matrix in `precision`.
+
+        Parameters
+        ----------
+        axis : int
+            0 or 1.
+        start, stop : int
+            ``0 <= start <= stop <= shape[axis]``. Not checked.
+
+        Returns
+        -------
+        ndarray of float32 or float64
+            Of shape ``(stop - start, shape[1])``, or ``(shape[0], stop - start)``.
+
+        Raises
+        ------
+        TensorError
+            `problem`, or what reading brought to light.
+        """
+        rows, columns = self.shape
+        if axis == 0:
+            out = np.empty(((stop - start), columns), dtype=self.precision)
+            self._read_elements(start * columns, out.reshape(-1))
+            return out
+        out = np.empty((rows, stop - start), dtype=self.precision)
+        for row in range(rows):
+            self._fill(row * columns + start, out[row])
+        self._check_unchanged()
+        return out
+
     @_guarded
     def read_rows(self, start: int, stop: int) -> NDArray[np.float64]:
         """Read rows ``start:stop`` of the first axis as float64.
@@ -291,7 +355,7 @@ class StoredTensor:
     def _compute_hash(self) -> str:
         """Hash the content chunk by chunk."""
         dtype = self._known_dtype()
-        digest = hashlib.blake2b(f"{self.dtype}{list(self.shape)}\n".encode(), digest_size=32)
+        digest = self._new_digest()
         for _, chunk in self._chunks(0, self.nbytes):
             if dtype.name == "bool":
                 np.not_equal(chunk, 0, out=chunk.view(np.bool_))
@@ -299,18 +363,35 @@ class StoredTensor:
         self._check_unchanged()
         return f"blake2b:{digest.hexdigest()}"
 
-    def _read_elements(self, first: int, out: NDArray[np.float64]) -> None:
+    def _new_digest(self) -> hashlib.blake2b:
+        """Start the hash of the content with element type and dims."""
+        return hashlib.blake2b(f"{self.dtype}{list(self.shape)}\n".encode(), digest_size=32)
+
+    def _read_elements(self, first: int, out: NDArray[Any]) -> None:
         """Fill `out` with the elements from `first` on."""
+        self._fill(first, out)
+        self._check_unchanged()
+
+    def _fill(self, first: int, out: NDArray[Any]) -> None:
+        """Fill `out` with the elements from `first` on, without a look at the file's time of change."""
         dtype = self._known_dtype()
         begin = first * dtype.bits // 8
         end = stored_bytes(dtype, first + out.size)
+        if self._as_stored(out):
+            stored = out.view(np.uint8)
+            for start, length in self._parts(begin, end):
+                self._open_reader().read(start, stored[start - begin : start - begin + length])
+            return
         done = 0
         for start, chunk in self._chunks(begin, end):
             lead = first + done - start * 8 // dtype.bits
             count = min(chunk.size * 8 // dtype.bits - lead, out.size - done)
-            decode_float64(dtype, chunk, lead, out[done : done + count])
+            decode_floats(dtype, chunk, lead, out[done : done + count])
             done += count
-        self._check_unchanged()
+
+    def _as_stored(self, out: NDArray[Any]) -> bool:
+        """Say whether an array has the stored bytes."""
+        return sys.byteorder == "little" and out.dtype.name == self.dtype
 
     def _parts(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
         """Cut a range of stored bytes into chunks: start and length of each."""

@@ -8,20 +8,22 @@ weights are precise enough to need more, a singular value decomposition is taken
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxspec.results import Spectrum
+from onnxspec.spectra.slabs import Mapper, Slabs, gram, one_by_one
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 __all__ = ["rank_tolerance", "spectrum"]
 
 _CHUNK_BYTES = 32 * 2**20  # float64 copy of one part of a stack; its Gram matrices are no larger
+_NO_STACK = np.empty((0, 0, 0))
 _EXACT_POWER = 1000  # 2.0 ** it and its inverse are normal numbers
 _EPS64 = float(np.finfo(np.float64).eps)
 
@@ -40,15 +42,21 @@ _EPS: dict[str, float] = {
 
 
 def spectrum(
-    array: NDArray[Any], *, dtype: str | None = None, noise_floor: float | None = None, exact: bool = False
+    array: NDArray[Any] | Slabs,
+    *,
+    dtype: str | None = None,
+    noise_floor: float | None = None,
+    exact: bool = False,
+    largest: float | None = None,
+    mapper: Mapper = one_by_one,
 ) -> Spectrum:
     """Compute the singular values of W and the eigenvalues of ``X = W^T W / N``.
 
     Parameters
     ----------
-    array : ndarray, shape (n, m) or (k, n, m), any real dtype
-        One matrix, or a stack of matrices whose eigenvalues are pooled. Transposed
-        where needed, so that ``N >= M``.
+    array : ndarray of shape (n, m) or (k, n, m) and any real dtype, or Slabs
+        One matrix, or a stack of matrices whose eigenvalues are pooled, or one matrix
+        that is read in parts. Transposed where needed, so that ``N >= M``.
     dtype : str, optional
         Type in which the weights are stored, which bounds what their small singular
         values mean (`rank_tolerance`). Default: the dtype of `array`. Integers stand
@@ -57,6 +65,10 @@ def spectrum(
         Standard deviation of the error of one element, from quantisation.
     exact : bool
         Singular values by SVD instead of the eigenvalues of the Gram matrix.
+    largest : float, optional
+        The largest absolute value, where it is known.
+    mapper : Mapper
+        Computes the parts of the Gram matrix of one tall matrix; changes no bit.
 
     Returns
     -------
@@ -80,21 +92,23 @@ def spectrum(
     It resolves singular values down to ``sqrt(M eps)`` of the largest; where the
     tolerance of the weights lies below that and a singular value too, the SVD is used.
     """
-    stored = np.dtype(array.dtype).name if dtype is None else dtype
-    stack = _oriented(array)
-    k, N, M = stack.shape
-    top = float(np.max(np.abs(_extremes(stack))))
+    slabs, stack = (array, _NO_STACK) if isinstance(array, Slabs) else (None, _oriented(array))
+    if slabs is None and len(stack) == 1:
+        slabs = Slabs(_Matrix(stack[0]))
+    k, N, M = (1, slabs.N, slabs.M) if slabs is not None else stack.shape
+    stored = dtype or np.dtype(slabs.source.dtype if slabs is not None else stack.dtype).name
+    top = _largest(slabs if slabs is not None else [stack]) if largest is None else largest
     if not math.isfinite(top):
         raise ValueError("array has elements that are not finite")
     exponent = math.frexp(top)[1]
     if exact:
-        scaled = _singular_values(stack, exponent)
+        scaled = _singular_values(_whole(slabs, stack), exponent)
     else:
-        scaled = _from_gram(stack, exponent)
+        scaled = _roots(gram(slabs, exponent, mapper)) if slabs is not None else _from_grams(stack, exponent)
         resolution = math.sqrt(M * _EPS64)
         fine = _eps(stored) * max(N, M) < resolution
         if fine and top > 0.0 and float(scaled.min()) < resolution * float(scaled.max()):
-            scaled = _singular_values(stack, exponent)
+            scaled = _singular_values(_whole(slabs, stack), exponent)
     scaled = np.ascontiguousarray(np.sort(scaled)[::-1])
     floor = None if noise_floor is None else math.ldexp(noise_floor, -exponent)
     tolerance = rank_tolerance(scaled, N, M, stored, noise_floor=floor)
@@ -173,10 +187,33 @@ def _oriented(array: NDArray[Any]) -> NDArray[Any]:
     return stack.swapaxes(1, 2) if stack.shape[1] < stack.shape[2] else stack
 
 
-def _extremes(stack: NDArray[Any]) -> NDArray[np.float64]:
-    """Give the smallest and the largest element; NaN where there is one."""
+@dataclass(frozen=True)
+class _Matrix:
+    """One matrix in memory."""
+
+    array: NDArray[Any]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.array.shape[0], self.array.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+    def lines(self, axis: int, start: int, stop: int) -> NDArray[Any]:
+        return self.array[start:stop] if axis == 0 else self.array[:, start:stop].T
+
+
+def _whole(slabs: Slabs | None, stack: NDArray[Any]) -> NDArray[Any]:
+    """Give all values in memory, as a stack."""
+    return stack if slabs is None else _oriented(slabs.whole())
+
+
+def _largest(parts: Iterable[NDArray[Any]]) -> float:
+    """Give the largest absolute value; NaN where there is one."""
     with np.errstate(invalid="ignore"):
-        return np.array([np.min(stack), np.max(stack)], dtype=np.float64)
+        return float(np.max([np.abs(np.array([part.min(), part.max()], np.float64)).max() for part in parts]))
 
 
 def _parts(stack: NDArray[Any], exponent: int) -> Iterator[NDArray[np.float64]]:
@@ -193,16 +230,17 @@ def _parts(stack: NDArray[Any], exponent: int) -> Iterator[NDArray[np.float64]]:
         yield part
 
 
-def _from_gram(stack: NDArray[Any], exponent: int) -> NDArray[np.float64]:
-    """Give the singular values of all matrices as roots of the Gram matrices' eigenvalues."""
-    k, _, M = stack.shape
-    squares = np.empty((k, M))
-    first = 0
+def _from_grams(stack: NDArray[Any], exponent: int) -> NDArray[np.float64]:
+    """Give the singular values of all matrices of a stack as roots of the Gram matrices' eigenvalues."""
     with np.errstate(under="ignore"):
-        for part in _parts(stack, exponent):
-            squares[first : first + len(part)] = np.linalg.eigvalsh(part.swapaxes(1, 2) @ part)
-            first += len(part)
-    return np.sqrt(np.maximum(squares, 0.0)).ravel()
+        return np.concatenate([_roots(part.swapaxes(1, 2) @ part) for part in _parts(stack, exponent)])
+
+
+def _roots(grams: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the roots of the eigenvalues of one or several Gram matrices; rounding errors below zero become zero."""
+    with np.errstate(under="ignore"):
+        roots: NDArray[np.float64] = np.sqrt(np.maximum(np.linalg.eigvalsh(grams), 0.0)).ravel()
+    return roots
 
 
 def _singular_values(stack: NDArray[Any], exponent: int) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ LEVELS = (
     {"errors", "limits", "settings", "results", "findings", "palette", "_codec", "_schema", "catalogue"},
     {"_jit", "laws", "reading"},
     {"graph", "spectra", "fits"},
-    {"diagnosis", "facts", "summary", "weightwatcher", "comparing", "theory", "verdict_fields"},
+    {"diagnosis", "facts", "summary", "weightwatcher", "comparing", "theory", "verdict_fields", "value_facts"},
     {"verdicts", "plots"},
     {"layer", "store"},
     {"engine"},

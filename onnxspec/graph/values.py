@@ -1,0 +1,193 @@
+"""The values of one weight in their own precision: in memory, or in the file and read in parts.
+
+A matrix above `LARGE` elements never has to be in memory as a whole. Whether it is
+read in parts depends on how it is stored; what is computed from it depends on its
+shape alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from onnxspec.graph.layouts import Layout
+    from onnxspec.reading import StoredTensor
+
+__all__ = ["LARGE", "Held", "InFile", "Values", "exactly", "in_file"]
+
+LARGE = 2**23
+"""Elements above which a matrix is worked through in parts."""
+
+IN_FILE = 2**24
+"""Elements above which a matrix is left in the file, where it is stored as it is."""
+
+SHORT = 256
+"""Fewest elements of one column part: shorter reads cost more than the memory that they save."""
+
+
+SAMPLES = 64
+"""Runs of lines in a sample, and lines in each; the longer side of a large matrix has more than 2,000."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """One matrix in memory.
+
+    Attributes
+    ----------
+    array : ndarray of float32 or float64, shape (outputs, inputs)
+    """
+
+    array: NDArray[Any]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Outputs and inputs."""
+        return self.array.shape[0], self.array.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        return self.array.dtype
+
+    def lines(self, axis: int, start: int, stop: int) -> NDArray[Any]:
+        """Give lines ``start:stop`` of an axis, one in a row."""
+        return self.array[start:stop] if axis == 0 else self.array[:, start:stop].T
+
+
+@dataclass(frozen=True)
+class InFile:
+    """One matrix in the file.
+
+    Attributes
+    ----------
+    tensor : StoredTensor
+        With two axes.
+    turned : bool
+        Whether its first axis is the inputs.
+    """
+
+    tensor: StoredTensor
+    turned: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Outputs and inputs."""
+        first, second = self.tensor.shape
+        return (second, first) if self.turned else (first, second)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        return np.dtype(self.tensor.precision)
+
+    def lines(self, axis: int, start: int, stop: int) -> NDArray[Any]:
+        """Read lines ``start:stop`` of an axis, one in a row.
+
+        Raises
+        ------
+        TensorError
+            The payload cannot be read.
+        """
+        stored_axis = 1 - axis if self.turned else axis
+        read = self.tensor.read_lines(stored_axis, start, stop)
+        return read if stored_axis == 0 else read.T
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values of one weight.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(groups, outputs, inputs, positions)``.
+    array : ndarray of float32 or float64, or None
+        Canonical form, where it is in memory.
+    file : InFile or None
+        Where it is not.
+    """
+
+    shape: tuple[int, int, int, int]
+    array: NDArray[Any] | None
+    file: InFile | None = None
+
+    @property
+    def large(self) -> bool:
+        """Whether it is one matrix that is worked through in parts."""
+        return self.shape[0] == self.shape[3] == 1 and self.shape[1] * self.shape[2] > LARGE
+
+    def canonical(self) -> NDArray[Any]:
+        """Give the canonical form, from the file where it is not in memory.
+
+        Raises
+        ------
+        TensorError
+            The payload cannot be read.
+        """
+        if self.array is not None:
+            return self.array
+        whole = self._in_file().tensor.load_exact()
+        return (whole.T if self._in_file().turned else whole)[np.newaxis, :, :, np.newaxis]
+
+    def sample(self) -> NDArray[Any]:
+        """Take `SAMPLES` evenly spaced runs of as many lines from the longer side of a large weight, in canonical form.
+
+        Raises
+        ------
+        TensorError
+            The payload cannot be read.
+        """
+        matrix = self.matrix()
+        outputs, inputs = matrix.shape
+        axis = 0 if outputs >= inputs else 1
+        last = max(outputs, inputs) - SAMPLES
+        # multiples of a power of two: whole blocks of quantised values, none of them twice
+        starts = np.unique(np.linspace(0, last, SAMPLES).astype(int) // SAMPLES * SAMPLES)
+        runs = np.concatenate([matrix.lines(axis, int(start), int(start) + SAMPLES) for start in starts])
+        return (runs if axis == 0 else runs.T)[np.newaxis, :, :, np.newaxis]
+
+    def matrix(self) -> Held | InFile:
+        """Give a large weight as its one matrix."""
+        return self._in_file() if self.array is None else Held(self.array[0, :, :, 0])
+
+    def _in_file(self) -> InFile:
+        if self.file is None:
+            raise ValueError("values are in memory or in the file")
+        return self.file
+
+
+def exactly(array: NDArray[Any]) -> NDArray[Any]:
+    """Give an array as float32 where that holds its type exactly, as float64 otherwise."""
+    if array.dtype in (np.float32, np.float64):
+        return array
+    narrow = array.dtype.itemsize <= 2
+    with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+        return array.astype(np.float32 if narrow else np.float64)
+
+
+def in_file(tensor: StoredTensor, layout: Layout) -> InFile | None:
+    """Say how a large matrix can be read in parts, or give None where it must be read whole."""
+    if len(tensor.shape) != 2 or tensor.size <= IN_FILE or not tensor.sliceable:
+        return None
+    first, second = tensor.shape
+    probe = np.empty((first, second), np.int8)  # a view of it has strides; no page of it is touched
+    view = layout(probe)
+    outputs, inputs = view.shape[1:3]
+    if view.base is not probe or view.shape != (1, outputs, inputs, 1) or outputs * inputs != tensor.size:
+        return None
+    turned = view.strides[1] != second if outputs > 1 else view.strides[2] != 1
+    # parts along the second stored axis, which the longer side or the outputs ask for
+    if (turned or second > first) and _narrow(first, second):
+        return None
+    return InFile(tensor, bool(turned))
+
+
+def _narrow(first: int, second: int) -> bool:
+    """Say whether parts of columns would be read in too short pieces."""
+    return min(second, max(LARGE // 4 // max(1, first), 1)) < SHORT
