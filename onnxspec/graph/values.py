@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxspec.errors import TensorError
+from onnxspec.reading import StoredTensor
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from onnxspec.graph.constants import Constant, Watch
     from onnxspec.graph.layouts import Layout
-    from onnxspec.reading import StoredTensor
 
-__all__ = ["LARGE", "Held", "InFile", "Values", "exactly", "in_file"]
+__all__ = ["LARGE", "Held", "InFile", "Values", "constant_values", "in_file"]
 
 LARGE = 2**23
 """Elements above which a matrix is worked through in parts."""
@@ -162,13 +165,24 @@ class Values:
         return self.file
 
 
-def exactly(array: NDArray[Any]) -> NDArray[Any]:
-    """Give an array as float32 where that holds its type exactly, as float64 otherwise."""
-    if array.dtype in (np.float32, np.float64):
-        return array
-    narrow = array.dtype.itemsize <= 2
-    with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
-        return array.astype(np.float32 if narrow else np.float64)
+def constant_values(constant: Constant, watch: Watch | None = None) -> NDArray[Any]:
+    """Read a constant as float32 where that holds its type exactly, as float64 otherwise.
+
+    Raises
+    ------
+    TensorError
+        The payload cannot be read or folded.
+    """
+    if isinstance(constant.stored, StoredTensor):
+        return constant.stored.load_exact()
+    try:
+        array = constant.load(watch)
+        if array.dtype in (np.float32, np.float64):
+            return array
+        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+            return array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
+    except MemoryError:
+        raise TensorError("out_of_memory", f"its {constant.size:,} folded values do not fit") from None
 
 
 def in_file(tensor: StoredTensor, layout: Layout) -> InFile | None:

@@ -24,7 +24,7 @@ from onnxspec.graph.slices import Slice, slice_of, stacked
 from onnxspec.graph.slots import Operands, SlotRole
 from onnxspec.graph.sorting import LOOKS, evidence_of, sort_out
 from onnxspec.graph.soundness import check
-from onnxspec.graph.values import Values, exactly, in_file
+from onnxspec.graph.values import Values, constant_values, in_file
 from onnxspec.graph.view import GraphView, Scope
 from onnxspec.reading import Model, Node, StoredTensor
 from onnxspec.results import Diagnostic, Quantization, Skip
@@ -178,13 +178,7 @@ class WeightMatrix:
         """Read the constant as float32 or float64, whichever holds it exactly."""
         if self.problem is not None:
             raise self.problem
-        stored = self.constant.stored
-        if isinstance(stored, StoredTensor):
-            return stored.load_exact()
-        try:
-            return exactly(self.constant.load(watch))
-        except MemoryError:
-            raise TensorError("out_of_memory", f"its {self.constant.size:,} folded values do not fit") from None
+        return constant_values(self.constant, watch)
 
     def load(self) -> NDArray[np.float64]:
         """Read the matrices as float64: ``(N, M)``, or ``(num_matrices, N, M)`` where there are several.
