@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from onnxspec.results import Coverage, Layer, PowerLawFit, Report, Spectrum
     from onnxspec.settings import Settings
     from onnxspec.spectra.eigen import spectrum
-    from onnxspec.studies import series
+    from onnxspec.studies import series, track
 
 __version__ = "0.1.0"
 
@@ -58,6 +58,7 @@ _HOME = {
     "load_policy": "policy",
     "series": "studies",
     "spectrum": "spectra.eigen",
+    "track": "studies",
 }
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "load_policy",
     "series",
     "spectrum",
+    "track",
 ]
 
 

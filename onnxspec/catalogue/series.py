@@ -237,6 +237,25 @@ ENTRIES = (
         title="Simpson's paradox",
         what="A metric goes with accuracy one way over all models and the other way within groups, or opposite ways in "
         "two groups. Flagged where Kendall's tau exceeds 0.3 on both sides.",
-        how_to_read="The grouping explains the trend, not the metric: compare within groups.",
+        how_to_read="The grouping explains the trend, not the metric: compare within groups. Look at the p-values: two "
+        "small groups differ by chance.",
+    ),
+    _term(
+        name="checkpoint",
+        title="checkpoint",
+        what="The model as it was at one moment of its training.",
+    ),
+    _term(
+        name="transition",
+        title="transition",
+        what="What track flags between two checkpoints of a layer: another phase, another trained verdict, the first "
+        "spikes, more than 1 % of the rank lost, or a scale_jump.",
+    ),
+    _term(
+        name="scale_jump",
+        title="jump of scale",
+        what="lambda_max of one layer changes between two checkpoints by more than a decade beyond the median layer's "
+        "change.",
+        how_to_read="A layer whose scale leaves the others behind was re-scaled, compressed, or is diverging.",
     ),
 )

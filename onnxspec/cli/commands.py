@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Place] = MappingProxyType(
         "check": Place("check", "check", "Accept or refuse models, or saved reports, by a policy."),
         "init-policy": Place("check", "init_policy", "Write a policy to start from."),
         "series": Place("series", "series", "Do capacity metrics rank models by accuracy?"),
+        "track": Place("track", "track", "Layers over the checkpoints of a training."),
         "render": Place("render", "render", "Show saved reports in another format."),
         "explain": Place("explain", "explain", "What a metric, reason, phase or rule means."),
         "schema": Place("schema", "schema", "The JSON Schema of reports or policies."),

@@ -17,7 +17,7 @@ from onnxspec.results import Report
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Target", "note", "progress_bar", "targets", "targets_of", "write", "write_text"]
+__all__ = ["Target", "check_figure", "note", "progress_bar", "targets", "targets_of", "write", "write_text"]
 
 Target = tuple[str, str | None]
 """A format, and the file to write, or None for standard output."""
@@ -111,6 +111,22 @@ def _to_file(path: Path, content: bytes) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise UsageError(f"{path}: cannot be written: {error.strerror or error}.") from None
+
+
+def check_figure(option: str, path: str | None) -> None:
+    """Refuse the file of a figure before the work is done.
+
+    Raises
+    ------
+    UsageError
+        Its ending is no format of figures.
+    """
+    if path is None:
+        return
+    from onnxspec.plots import FORMATS as KINDS
+
+    if Path(path).suffix.lower().removeprefix(".") not in KINDS:
+        raise UsageError(f"{option} is {path[:80]!r}; its ending must be one of {', '.join(KINDS)}.")
 
 
 def note(message: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onnxspec.cli.exit_codes import ExitCode
+from onnxspec.cli.stored import HELP as STORE
 from onnxspec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,34 +43,36 @@ def series(
     ] = "pooled",
     ks: Annotated[str, typer.Option(help="KS distance: grid, two_sided, seed2018.", envvar="ONNXSPEC_KS")] = "grid",
     min_evals: Annotated[int, typer.Option(help="Fewest eigenvalues for a fit.", envvar="ONNXSPEC_MIN_EVALS")] = 50,
+    store: Annotated[str | None, typer.Option(metavar="PATH", help=STORE, envvar="ONNXSPEC_STORE")] = None,
     jobs: Annotated[
         int | None, typer.Option(help="Layers at the same time (default: the cores).", envvar="ONNXSPEC_JOBS", min=1)
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")] = False,
 ) -> None:
     """Relate the capacity metrics of models to their accuracies: correlations, a line, Simpson's paradox."""
-    from onnxspec.cli.output import note, progress_bar, targets_of, write_text
+    from onnxspec.cli.output import check_figure, note, progress_bar, targets_of, write_text
+    from onnxspec.cli.stored import opened_store
     from onnxspec.engine import Job
-    from onnxspec.report.series_formats import SERIES_FORMATS, series_formatter
+    from onnxspec.report.study_formats import SERIES_FORMATS, study_formatter
     from onnxspec.settings import Settings
     from onnxspec.studies import series as relate
 
     wanted = targets_of(format_name, output or [], SERIES_FORMATS)
     for name, _ in wanted:
-        series_formatter(name)
-    _check_plot(plot)
+        study_formatter(name, SERIES_FORMATS)
+    check_figure("--plot", plot)
     settings = Settings(effort=effort, conv=conv, ks=ks, min_evals=min_evals)  # type: ignore[arg-type]
-    with progress_bar(table, quiet=quiet) as progress:
+    with opened_store(store, quiet=quiet, verbose=False) as results, progress_bar(table, quiet=quiet) as progress:
         found = relate(
             Path(table),
             by=None if by == "none" else by,
             metrics=metric,
             settings=settings,
-            job=Job(jobs=jobs),
+            job=Job(jobs=jobs, store=results),
             progress=progress,
         )
     for name, path in wanted:
-        write_text(series_formatter(name)(found), path)
+        write_text(study_formatter(name, SERIES_FORMATS)(found), path)
     if plot is not None:
         _draw(found, metric, plot)
         if not quiet:
@@ -80,16 +83,6 @@ def series(
     if len(problems) > 5:
         note(f"onnxspec: and {len(problems) - 5} more models without a result; -f json lists them")
     raise typer.Exit(ExitCode.INCOMPLETE if problems else ExitCode.OK)
-
-
-def _check_plot(path: str | None) -> None:
-    """Refuse a format before the work is done."""
-    if path is None:
-        return
-    from onnxspec.plots import FORMATS
-
-    if Path(path).suffix.lower().removeprefix(".") not in FORMATS:
-        raise UsageError(f"--plot is {path[:80]!r}; its ending must be one of {', '.join(FORMATS)}.")
 
 
 def _draw(found: Series, metrics: list[str] | None, path: str) -> None:

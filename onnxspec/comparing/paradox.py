@@ -17,7 +17,9 @@ THRESHOLD = 0.3
 Points = Sequence[tuple[float, float]]
 
 
-def simpson(metric: str, groups: Mapping[str, Points], pooled: Points) -> Paradox:
+def simpson(
+    metric: str, groups: Mapping[str, Points], pooled: Points, p_values: Mapping[str | None, float] | None = None
+) -> Paradox:
     """Compare the trend over all models with the trends within groups.
 
     Parameters
@@ -28,6 +30,8 @@ def simpson(metric: str, groups: Mapping[str, Points], pooled: Points) -> Parado
         Metric and accuracy of the models of each group.
     pooled : sequence of (float, float)
         The same of all models, those without a group too.
+    p_values : mapping of str or None to float, optional
+        Of tau in each group, and under ``None`` over all models: quoted beside each tau.
 
     Returns
     -------
@@ -40,11 +44,16 @@ def simpson(metric: str, groups: Mapping[str, Points], pooled: Points) -> Parado
     means = [(fmean(x for x, _ in points), fmean(y for _, y in points)) for points in groups.values() if points]
     total = _tau(pooled)
     strong = {name: tau for name, tau in within.items() if tau is not None and abs(tau) > THRESHOLD}
+
+    def told(name: str | None, tau: float) -> str:
+        p = (p_values or {}).get(name)
+        return f"{name or 'all models'} {tau:+.2f}" + ("" if p is None else f" (p {p:.2g})")
+
     evidence = []
     if total is not None and abs(total) > THRESHOLD:
-        evidence += [f"all models {total:+.2f}, {name} {tau:+.2f}" for name, tau in strong.items() if tau * total < 0.0]
+        evidence += [f"{told(None, total)}, {told(name, tau)}" for name, tau in strong.items() if tau * total < 0.0]
     evidence += [
-        f"{one} {tau:+.2f}, {other} {against:+.2f}"
+        f"{told(one, tau)}, {told(other, against)}"
         for (one, tau), (other, against) in combinations(strong.items(), 2)
         if tau * against < 0.0
     ]

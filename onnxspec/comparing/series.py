@@ -55,11 +55,12 @@ def rank(
             groups.setdefault(member.group, []).append(member)
     relations, paradoxes = [], []
     for name in names:
-        relations.append(relate(name, usable, None))
-        relations += [relate(name, some, group) for group, some in groups.items()]
+        of_name = [relate(name, usable, None), *(relate(name, some, group) for group, some in groups.items())]
+        relations += of_name
         if len(groups) > 1:
             points = {group: _points(name, some) for group, some in groups.items()}
-            paradoxes.append(simpson(name, points, _points(name, usable)))
+            p_values = {r.group: p for r in of_name if (p := r.kendall_tau.p_value) is not None}
+            paradoxes.append(simpson(name, points, _points(name, usable), p_values))
     return Series(
         schema_version=SERIES_SCHEMA_VERSION,
         tool=Tool("onnxspec", __version__),

@@ -16,6 +16,7 @@ from onnxspec.plots.layers import drawable, esd, esd_linear, ks_curve, layer_she
 from onnxspec.plots.model import alpha_by_depth
 from onnxspec.plots.series import series_scatter
 from onnxspec.plots.theory import alpha_mu, heavy_tailed, mp
+from onnxspec.plots.tracking import track_curves, track_scree
 from onnxspec.plots.vsdl import vsdl
 
 __all__ = [
@@ -34,5 +35,7 @@ __all__ = [
     "save",
     "scree",
     "series_scatter",
+    "track_curves",
+    "track_scree",
     "vsdl",
 ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NOT_NUMERICAL", "code_version", "layer_key"]
 
-NOT_NUMERICAL = frozenset({"catalogue", "cli", "comparing", "distributed", "plots", "policy", "report"})
+NOT_NUMERICAL = frozenset({"catalogue", "cli", "comparing", "distributed", "plots", "policy", "report", "studies"})
 """Parts of the package that decide no number; a change of any other makes new keys."""
 
 SELECTING = frozenset({"gates", "include", "exclude", "roles"})

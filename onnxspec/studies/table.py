@@ -25,7 +25,7 @@ class Row:
     """One model as it was given: `model` is a path, a name, or a `Report`."""
 
     model: Any
-    accuracy: float
+    accuracy: float | None
     cells: Mapping[str, str | float | None]
 
     @property
@@ -63,8 +63,8 @@ class Table:
         return [None if v is None else f"{v:g}" if isinstance(v, float) else v for v in values]
 
 
-def read_table(path: Path, limits: Limits = DEFAULT_LIMITS) -> Table:
-    """Read the CSV file of a series.
+def read_table(path: Path, limits: Limits = DEFAULT_LIMITS, *, needs_accuracy: bool = True) -> Table:
+    """Read the CSV file of a series, or of checkpoints, which need no accuracy.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def read_table(path: Path, limits: Limits = DEFAULT_LIMITS) -> Table:
     except csv.Error as error:
         raise ReportError(f"{path}: the file is no CSV: {error}.") from None
     try:
-        return _table([line for line in lines if any(cell.strip() for cell in line)], limits)
+        return _table([line for line in lines if any(cell.strip() for cell in line)], limits, needs_accuracy)
     except ReportError as error:
         raise ReportError(f"{path}: {error}") from None
     except LimitError as error:
@@ -122,12 +122,13 @@ def table_of(rows: Iterable[Mapping[str, Any]], limits: Limits = DEFAULT_LIMITS)
     return Table(tuple(kept), table.numbers, table.texts)
 
 
-def _table(lines: Sequence[Sequence[str]], limits: Limits) -> Table:
+def _table(lines: Sequence[Sequence[str]], limits: Limits, needs_accuracy: bool = True) -> Table:
     """Check the cells, and tell columns of numbers from columns of text."""
     if len(lines) < 2:
-        raise ReportError("there are no models; give a header with model and accuracy, and a row for each model.")
+        columns_needed = "model and accuracy" if needs_accuracy else "model"
+        raise ReportError(f"there are no models; give a header with {columns_needed}, and a row for each model.")
     header = [name.strip() for name in lines[0]]
-    _check_header(header, limits)
+    _check_header(header, limits, ("model", "accuracy") if needs_accuracy else ("model",))
     if len(lines) - 1 > limits.series_models:
         raise LimitError(f"there are more than {limits.series_models:,} models.")
     for number, line in enumerate(lines[1:], 1):
@@ -136,10 +137,11 @@ def _table(lines: Sequence[Sequence[str]], limits: Limits) -> Table:
         for name, cell in zip(header, line):
             _check_text(cell, f"model {number}, column {name}")
     columns = {name: [line[k].strip() for line in lines[1:]] for k, name in enumerate(header)}
-    accuracy = [_number(cell, f"model {k}, column accuracy") for k, cell in enumerate(columns.pop("accuracy"), 1)]
+    given = columns.pop("accuracy", [""] * (len(lines) - 1))
+    accuracy = [_number(cell, f"model {k}, column accuracy") for k, cell in enumerate(given, 1)]
     models = columns.pop("model")
     for number, (model, value) in enumerate(zip(models, accuracy), 1):
-        if not model or value is None:
+        if not model or (value is None and needs_accuracy):
             raise ReportError(f"model {number} has no {'accuracy' if model else 'path or name'}.")
     texts = [name for name, cells in columns.items() if name in RESERVED or not any(map(_is_number, cells))]
     parsed: dict[str, list[str | float | None]] = {}
@@ -151,15 +153,14 @@ def _table(lines: Sequence[Sequence[str]], limits: Limits) -> Table:
     rows = [
         Row(model, value, {name: cells[k] for name, cells in parsed.items()})
         for k, (model, value) in enumerate(zip(models, accuracy))
-        if value is not None
     ]
     return Table(tuple(rows), tuple(name for name in columns if name not in texts), tuple(texts))
 
 
-def _check_header(header: Sequence[str], limits: Limits) -> None:
+def _check_header(header: Sequence[str], limits: Limits, needed: Sequence[str]) -> None:
     for name in header:
         _check_text(name, "the header")
-    missing = [name for name in ("model", "accuracy") if name not in header]
+    missing = [name for name in needed if name not in header]
     if missing:
         shown = ", ".join(name[:40] for name in header[:12])
         raise ReportError(f"there is no column {missing[0]}; the columns are: {shown}.")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from onnxspec.report.series_formats import SERIES_FORMATS
+from onnxspec.report.study_formats import SERIES_FORMATS
 from tests.cli.conftest import Run
 
 TABLE = "series/natcomm_cv.csv"
@@ -24,7 +24,7 @@ def test_the_table_fits_80_columns_and_says_what_counts(run: Run, fixtures: Path
         "VGG: 8 models",
         "n too small to conclude: no p-value of tau can be below 0.083",
         "alpha                    +0.86   0.50..1.00 0.0017 +0.95 0.940  0.404  0.544 x",
-        "- alpha: all models +0.43, ResNet -0.60; VGG +0.86, ResNet -0.60",
+        "- alpha: all models +0.43 (p 0.016), ResNet -0.60 (p 0.23); VGG +0.86 (p 0.0017)",
         "p-values are not corrected",
     ):
         assert text in done.stdout
@@ -90,7 +90,7 @@ def test_bad_tables_end_with_one_sentence(run: Run, tmp_path: Path, text: str, c
 
 def test_wrong_options_are_told_before_the_work(run: Run, fixtures: Path) -> None:
     for arguments, says in (
-        (("-f", "sarif"), "no format 'sarif' of series"),
+        (("-f", "sarif"), "no format 'sarif'"),
         (("--plot", "x.txt"), "--plot is 'x.txt'"),
         (("--metric", "beta"), "no metric 'beta'"),
     ):
