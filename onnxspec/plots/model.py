@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from onnxspec.results import Layer, Report
 
-__all__ = ["alpha_by_depth"]
+__all__ = ["MARKERS", "alpha_by_depth"]
 
 MARKERS = {
     "circle": "o",

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from onnxspec.palette import PHASES
 from onnxspec.plots.canvas import PALETTE, figure_of, log_axis, plain
-from onnxspec.plots.model import PHASES
+from onnxspec.plots.model import MARKERS as PHASE_MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,11 +129,11 @@ def _curve(axes: Axes, track: Track, courses: Sequence[Course], name: str) -> No
 
 def _phases(axes: Axes, track: Track, courses: Sequence[Course]) -> None:
     """Draw the phase of every layer in every checkpoint, by colour and marker."""
-    for phase, (colour, marker) in PHASES.items():
+    for phase, sign in PHASES.items():
         at = [(k, row) for row, c in enumerate(courses) for k, seen in enumerate(c.phases) if seen == phase]
         if at:
             x, y = zip(*at)
-            axes.plot(x, y, marker, ms=6, color=colour, label=phase, ls="")
+            axes.plot(x, y, PHASE_MARKERS[sign.marker], ms=6, color=sign.light, label=phase, ls="")
     axes.set_yticks(range(len(courses)), [plain(course.name, 30) for course in courses], fontsize="x-small")
     axes.set_ylim(len(courses) - 0.5, -0.5)
     axes.set_xlim(-0.5, len(track.checkpoints) - 0.5)
