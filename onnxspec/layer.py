@@ -98,12 +98,15 @@ def _measure(layer: Layer, values: Values, facts: ValueFacts, dtype: str, settin
     )
     if layer.role == "depthwise_conv":
         fit = _no_fit(pooled, "depthwise")
+    elif (beyond := _out_of_range(pooled)) is not None:
+        fit = _no_fit(pooled, beyond)
     else:
         fit = fit_power_law(
             pooled.positive_evals, ks=settings.ks, min_tail=settings.min_tail, min_evals=settings.min_evals
         )
     slices = None
-    if settings.conv == "slices" and stack is not None and len(stack) > 1 and layer.role != "depthwise_conv":
+    outside = fit.reason in ("depthwise", "overflow", "underflow")
+    if settings.conv == "slices" and stack is not None and len(stack) > 1 and not outside:
         slices, fit = _slices(stack, dtype, settings)
     reason = _reason(pooled, fit)
     if reason != fit.reason:
@@ -114,7 +117,10 @@ def _measure(layer: Layer, values: Values, facts: ValueFacts, dtype: str, settin
     for name in ("alpha", "alpha_stderr", "xmin", "xmax", "D", "n_tail"):
         if getattr(fit, name) is None:
             reasons[name] = fit.reason or "slices"
-    verdicts = _verdicts(layer, values, pooled, fit, dtype, settings)
+    if _out_of_range(pooled) is None:
+        verdicts = _verdicts(layer, values, pooled, fit, dtype, settings)
+    else:
+        verdicts = nothing((*TAIL, *MATRIX, "cross_check", "health"), _out_of_range(pooled) or "")
     verdicts.merge(_levels(layer, values))
     reasons |= verdicts.reasons
     measured: dict[str, Any] = {**numbers, **verdicts.values}
@@ -136,7 +142,7 @@ def _measure(layer: Layer, values: Values, facts: ValueFacts, dtype: str, settin
         n_tail=fit.n_tail,
         slices=slices,
         reasons=dict(sorted(reasons.items())),
-        evals=tuple(pooled.evals.tolist()) if settings.spectra else None,
+        evals=tuple(pooled.evals.tolist()) if settings.spectra and np.isfinite(pooled.evals).all() else None,
         plot=_plot(pooled, fit, settings),
     )
 
@@ -182,6 +188,13 @@ def _levels(layer: Layer, values: Values) -> Verdicts:
     found = value_levels(values.sample() if values.large else values.canonical())
     out.put("levels", found if found.count is not None else None, found.reason)
     return out
+
+
+def _out_of_range(pooled: Spectrum) -> str | None:
+    """Say whether float64 cannot hold the eigenvalues of these weights: their squares are too large or too small."""
+    if not math.isfinite(float(pooled.evals[0])):
+        return "overflow"
+    return "underflow" if pooled.rank and pooled.evals[pooled.rank - 1] < np.finfo(np.float64).tiny else None
 
 
 def _no_fit(pooled: Spectrum, reason: str | None) -> PowerLawFit:
@@ -238,7 +251,7 @@ def _over_slices(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
 def _plot(pooled: Spectrum, fit: PowerLawFit, settings: Settings) -> Plot:
     """Summarise the spectrum for plots, in six digits and at most 2 kB."""
     evals = pooled.positive_evals
-    if not evals.size:
+    if not evals.size or _out_of_range(pooled) is not None:
         return Plot(None, None, (), ())
     logs = np.log10(evals)
     low, high = _round(float(logs[-1])), _round(float(logs[0]))

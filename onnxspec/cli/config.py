@@ -73,6 +73,8 @@ def _read(folder: Path) -> tuple[Path, dict[str, Any]]:
             data: Any = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"{path}: the configuration cannot be read: {error}.") from None
+        except RecursionError:
+            raise UsageError(f"{path}: the configuration cannot be read: it is nested too deep.") from None
         for key in keys:
             data = data.get(key, {}) if isinstance(data, dict) else {}
         if data:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from onnxspec._files import read_bounded
 from onnxspec.errors import ReportError
 from onnxspec.limits import DEFAULT_LIMITS, Limits
 from onnxspec.results import Layers, Report
@@ -41,11 +41,7 @@ def load_reports(path: str, limits: Limits = DEFAULT_LIMITS) -> list[Report]:
 def _bytes(path: str, limit: int) -> bytes:
     """Read a file up to a limit."""
     try:
-        if path == STDIN:
-            data = sys.stdin.buffer.read(limit + 1)
-        else:
-            with Path(path).open("rb") as file:
-                data = file.read(limit + 1)
+        data = sys.stdin.buffer.read(limit + 1) if path == STDIN else read_bounded(path, limit)
     except (OSError, ValueError) as error:
         raise ReportError(f"cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     if len(data) > limit:

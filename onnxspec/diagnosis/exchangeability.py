@@ -215,7 +215,7 @@ def dispersion_scores(entries: Entries) -> dict[str, float | None]:
     dict of str to (float or None)
         ``row_means``, ``col_means``, ``row_norms``, ``col_norms``: normal scores, positive
         where they differ more than those of noise. ``None`` where all entries have the
-        same size. The statistic is the sum of squares between groups of the analysis of
+        same size, or one is all there is. The statistic is the sum of squares between groups of the analysis of
         variance, of the entries and of their squares; its mean and variance over all
         permutations are exact (as in Pitman, Biometrika 29 (1937) 322), its law is
         taken as a gamma law.
@@ -235,8 +235,15 @@ def dispersion_scores(entries: Entries) -> dict[str, float | None]:
     }
 
 
-def _between_groups(sums: Array, s2: float, s4: float, groups: int, size: int) -> float:
-    """Score the sum of squared group sums of values whose sum is 0 and whose powers add up to s2 and s4."""
+CONSTANT = 1e-9
+"""Variance over squared mean below which it is a rounding error; that of iid entries is 2 over the groups."""
+
+
+def _between_groups(sums: Array, s2: float, s4: float, groups: int, size: int) -> float | None:
+    """Score the sum of squared group sums of values whose sum is 0 and whose powers add up to s2 and s4.
+
+    None where permutations hardly change it: one value is all there is.
+    """
     n = groups * size
     pairs = float(size * (size - 1))
     p4, p31 = s4 / n, -s4 / n / (n - 1)
@@ -247,6 +254,8 @@ def _between_groups(sums: Array, s2: float, s4: float, groups: int, size: int) -
     crossed = size * size * p22 + 2.0 * size * pairs * p211 + pairs * pairs * p1111
     mean = s2 * (groups - 1.0) * size / (n - 1.0)
     variance = groups * fourth + groups * (groups - 1.0) * crossed - mean * mean
+    if variance <= CONSTANT * mean * mean:
+        return None
     return _gamma_score(float(sums @ sums) / mean, mean * mean / variance)
 
 

@@ -80,12 +80,13 @@ def recognise(canonical: NDArray[Any]) -> Evidence | None:
         chosen = np.unique(np.linspace(0, len(oriented) - 1, _SAMPLE).astype(int))
         sample = np.asarray(oriented[chosen], dtype=np.float64)
         finite = bool(np.isfinite(sample).all())
-        for screen, test in _TESTS:
-            if (finite or test is mask) and screen(sample):
-                whole = np.asarray(oriented, dtype=np.float64)
-                found = test(whole) if test is mask or np.isfinite(whole).all() else None
-                if found is not None:
-                    return found
+        with np.errstate(all="ignore"):  # squares beyond float64 are like no basis
+            for screen, test in _TESTS:
+                if (finite or test is mask) and screen(sample):
+                    whole = np.asarray(oriented, dtype=np.float64)
+                    found = test(whole) if test is mask or np.isfinite(whole).all() else None
+                    if found is not None:
+                        return found
     return None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
+from onnxspec._files import read_bounded
 from onnxspec.errors import UsageError
 from onnxspec.policy.model import FileRules, Pins, Policy, Waiver
 from onnxspec.policy.rules import ALWAYS, RULES, find, suggest
@@ -56,8 +57,7 @@ def load_policy(path: str | FilePath, base: str | None = None) -> Policy:
         The file cannot be read, or something in it is wrong; names file, line and key.
     """
     try:
-        with FilePath(path).open("rb") as file:
-            data = file.read(POLICY_BYTES + 1)
+        data = read_bounded(path, POLICY_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{path}: the policy cannot be read: {reason}.") from None

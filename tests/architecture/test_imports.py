@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "onnxspec"
 LEVELS = (
-    {"errors", "limits", "settings", "results", "findings", "palette", "_codec", "_schema", "catalogue"},
+    {"errors", "limits", "settings", "results", "findings", "palette", "_codec", "_files", "_schema", "catalogue"},
     {"_jit", "laws", "reading"},
     {"graph", "spectra", "fits"},
     {"diagnosis", "facts", "summary", "weightwatcher", "comparing", "theory", "verdict_fields", "value_facts"},

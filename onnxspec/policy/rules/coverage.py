@@ -10,6 +10,26 @@ from onnxspec.results import NO_WEIGHT_REASONS as NO_WEIGHT
 
 __all__ = ["NO_WEIGHT", "RULES"]
 
+UNREADABLE = frozenset(
+    {
+        "dims_overflow",
+        "external_data_missing",
+        "external_data_unavailable",
+        "external_data_unreadable",
+        "negative_dim",
+        "payload_ambiguous",
+        "payload_field",
+        "payload_length",
+        "payload_malformed",
+        "payload_missing",
+        "rank_too_high",
+        "segmented_tensor",
+        "tensor_too_large",
+        "unsupported_dtype",
+    }
+)
+"""Diagnostics of tensors that are no layers: biases, tables, or what might have been a layer."""
+
 LEFT_OUT = frozenset({"time_limit", "memory_limit", "not_selected", "not_computed"})
 
 
@@ -49,6 +69,12 @@ def _failed(context: Context) -> Iterator[Hit]:
         if layer.status == "failed" and layer.reason != "non_finite":
             detail = f": {layer.warnings[0]}" if layer.warnings else ""
             yield about(layer, f"{layer.reason or 'failed'}{detail}", inconclusive=True)
+    layers = {layer.name for layer in context.report.layers}
+    for diagnostic in context.report.diagnostics:
+        if diagnostic.severity == "error" and diagnostic.code in UNREADABLE and diagnostic.subject not in layers:
+            subject = diagnostic.subject or "model"
+            message = f"{diagnostic.code}: {diagnostic.message}"
+            yield Hit(subject, message, key=f"{diagnostic.code} {subject}", inconclusive=True)
 
 
 def _left_out(context: Context) -> Iterator[Hit]:
@@ -96,7 +122,7 @@ RULES = (
         "OS504",
         "layer-failed",
         severity="error",
-        title="a layer that could not be read",
+        title="a layer or tensor that could not be read",
         rationale="Its payload is missing, broken or over a limit, so nothing is known about it.",
         remedy="The message says what is wrong; fetch the file again, with its external data.",
         look=_failed,

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 from onnxspec.policy.context import Context, Hit, Rule, about, matches
+from onnxspec.policy.rules.coverage import UNREADABLE
 
 __all__ = ["RULES"]
 
@@ -132,7 +133,7 @@ def _structure(context: Context) -> Iterator[Hit]:
     for diagnostic in context.report.diagnostics:
         odd = diagnostic.code in STRUCTURE
         broken = diagnostic.severity == "error" and diagnostic.subject not in layers
-        known = diagnostic.code in REFUSED or diagnostic.code == "file_changed"
+        known = diagnostic.code in UNREADABLE or diagnostic.code in (*REFUSED, "file_changed")
         if (odd or broken) and not known:
             subject = diagnostic.subject or "model"
             yield Hit(subject, f"{diagnostic.code}: {diagnostic.message}", key=f"{diagnostic.code} {subject}")
