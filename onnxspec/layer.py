@@ -117,10 +117,10 @@ def _measure(layer: Layer, values: Values, facts: ValueFacts, dtype: str, settin
     for name in ("alpha", "alpha_stderr", "xmin", "xmax", "D", "n_tail"):
         if getattr(fit, name) is None:
             reasons[name] = fit.reason or "slices"
-    if _out_of_range(pooled) is None:
+    if (beyond := _out_of_range(pooled)) is None:
         verdicts = _verdicts(layer, values, pooled, fit, dtype, settings)
     else:
-        verdicts = nothing((*TAIL, *MATRIX, "cross_check", "health"), _out_of_range(pooled) or "")
+        verdicts = nothing((*TAIL, *MATRIX, "cross_check", "health"), beyond)
     verdicts.merge(_levels(layer, values))
     reasons |= verdicts.reasons
     measured: dict[str, Any] = {**numbers, **verdicts.values}
