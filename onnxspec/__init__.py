@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onnxspec.engine import Job, analyze, analyze_many, inspect, iter_weights
+    from onnxspec.engine.compare import compare
     from onnxspec.errors import (
         InputError,
         LimitError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from onnxspec.limits import Limits
     from onnxspec.policy import check, load_policy
     from onnxspec.results import Coverage, Layer, PowerLawFit, Report, Spectrum
+    from onnxspec.results.comparison import Comparison
     from onnxspec.settings import Settings
     from onnxspec.spectra.eigen import spectrum
     from onnxspec.studies import series, track
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Comparison": "results.comparison",
     "Coverage": "results",
     "InputError": "errors",
     "Job": "engine",
@@ -52,6 +55,7 @@ _HOME = {
     "analyze": "engine",
     "analyze_many": "engine",
     "check": "policy",
+    "compare": "engine.compare",
     "fit_power_law": "fits.power_law",
     "inspect": "engine",
     "iter_weights": "engine",
@@ -62,6 +66,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Comparison",
     "Coverage",
     "InputError",
     "Job",
@@ -82,6 +87,7 @@ __all__ = [
     "analyze",
     "analyze_many",
     "check",
+    "compare",
     "fit_power_law",
     "inspect",
     "iter_weights",

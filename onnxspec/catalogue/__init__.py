@@ -9,7 +9,19 @@ from __future__ import annotations
 from difflib import get_close_matches
 from functools import cache
 
-from onnxspec.catalogue import checks, layers, matrices, models, phases, reading, reasons, series, tails, words
+from onnxspec.catalogue import (
+    changes,
+    checks,
+    layers,
+    matrices,
+    models,
+    phases,
+    reading,
+    reasons,
+    series,
+    tails,
+    words,
+)
 from onnxspec.catalogue._entry import KINDS, Entry, Kind
 
 __all__ = ["KINDS", "Entry", "Kind", "entries", "find", "suggest"]
@@ -18,7 +30,7 @@ __all__ = ["KINDS", "Entry", "Kind", "entries", "find", "suggest"]
 @cache
 def entries(kind: Kind | None = None) -> tuple[Entry, ...]:
     """Give every entry, or those of one kind, in the order of the documents."""
-    rooms = (layers, tails, matrices, checks, models, series, reasons, reading, phases, words)
+    rooms = (layers, tails, matrices, checks, models, series, reasons, reading, phases, changes, words)
     return tuple(entry for room in rooms for entry in room.ENTRIES if kind in (None, entry.kind))
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from onnxspec.results import Report
     from onnxspec.settings import Settings
 
-__all__ = ["check", "init_policy"]
+__all__ = ["check", "init_policy", "is_report"]
 
 CODES = {
     "passed": ExitCode.OK,
@@ -160,7 +160,7 @@ def _found(inputs: Sequence[str], way: Way) -> Iterator[tuple[str, Report | Inpu
     """Give each input's report, or why there is none; one bad input costs only itself."""
     for argument in inputs:
         try:
-            if _is_report(argument):
+            if is_report(argument):
                 for report in _reports(argument):
                     yield report.model.path, report
                 continue
@@ -179,7 +179,7 @@ def _found(inputs: Sequence[str], way: Way) -> Iterator[tuple[str, Report | Inpu
                 yield path, error
 
 
-def _is_report(path: str) -> bool:
+def is_report(path: str) -> bool:
     """Say whether a file is a saved report: no model begins like JSON."""
     if path == STDIN:
         return False

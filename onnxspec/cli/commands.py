@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Place] = MappingProxyType(
         "inspect": Place("inspect", "inspect", "Weights, roles and coverage, without numerics."),
         "check": Place("check", "check", "Accept or refuse models, or saved reports, by a policy."),
         "init-policy": Place("check", "init_policy", "Write a policy to start from."),
+        "compare": Place("compare", "compare", "What happened to each layer between two models."),
         "series": Place("series", "series", "Do capacity metrics rank models by accuracy?"),
         "track": Place("track", "track", "Layers over the checkpoints of a training."),
         "render": Place("render", "render", "Show saved reports in another format."),

@@ -24,6 +24,7 @@ from onnxspec.fits.power_law import fit_power_law
 from onnxspec.fits.verdict import PowerLawVerdict
 from onnxspec.graph.bases import REASONS
 from onnxspec.results import Coverage, Layer, Quantization, Summary
+from onnxspec.results.comparison import ChangeKind
 from onnxspec.results.series import Relation
 from onnxspec.settings import ROLES, Settings
 from onnxspec.spectra.eigen import spectrum
@@ -131,7 +132,9 @@ def test_every_reason_has_an_entry_and_none_is_made_up() -> None:
 def test_phases_verdicts_and_settings_are_those_of_the_code() -> None:
     assert {entry.name for entry in entries("phase")} == codes.literals(phases.Label)
     laws = {"supported", "weak", "rejected"}
-    assert {entry.name for entry in entries("verdict")} == codes.literals(trained.Verdict) | laws
+    assert {entry.name for entry in entries("verdict")} == codes.literals(trained.Verdict) | laws | codes.literals(
+        ChangeKind
+    )
     assert {entry.name for entry in entries("setting")} == {f.name for f in fields(Settings)}
 
 
