@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,9 +28,11 @@ SKETCH = 4096
 """Elements of a layer that are kept to compare it with others."""
 
 SIGMAS = 5.0
-"""A cosine of sketches below so many standard deviations of chance is taken for 0."""
+LEAST_COSINE = 0.25
+"""A cosine of sketches below this, or below so many standard deviations of chance, is taken for 0: layers that have
+nothing to do with each other may have means and outliers in common."""
 
-CLOSE_SPECTRUM = 0.25
+CLOSE_SPECTRUM = 0.1
 """Of the usual distance between layers of one shape: singular values that are closer speak for a pair."""
 
 NAME_COST = 0.05
@@ -83,7 +85,7 @@ class Alignment:
     left_b: tuple[int, ...]
 
 
-def sketch(matrix: Array) -> Array:
+def sketch(matrix: NDArray[Any]) -> Array:
     """Give some values of a matrix, in float64: the same elements for every matrix of a shape."""
     flat = matrix.reshape(-1)
     if flat.size <= SKETCH:
@@ -187,7 +189,7 @@ def _content(a: Sequence[Candidate], b: Sequence[Candidate]) -> Array:
         return none
     x, y = (np.array([_unit(c.sketch, length) for c in side]) for side in (a, b))
     cosines: Array = np.abs(x @ y.T)
-    cosines[cosines < SIGMAS / math.sqrt(length)] = 0.0
+    cosines[cosines < max(LEAST_COSINE, SIGMAS / math.sqrt(length))] = 0.0
     return np.asarray(np.minimum(cosines, 1.0))
 
 

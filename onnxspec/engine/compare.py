@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onnxspec.comparing.align import Candidate, Match
+    from onnxspec.graph.values import Values
     from onnxspec.results import Quantization
     from onnxspec.results.comparison import Comparison, LayerPair
 
@@ -128,20 +129,21 @@ def compare_fully(
 class _Sketching:
     """A weight of which some values are kept when it is read."""
 
-    def __init__(self, weight: WeightMatrix) -> None:
-        self._weight = weight
+    def __init__(self, weight: WeightMatrix, limit: int) -> None:
+        self._weight, self._limit = weight, limit
         self.sketch: Array | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._weight, name)
 
-    def read(self) -> tuple[Array, Quantization | None]:
+    def read(self) -> tuple[Values, Quantization | None]:
         """Read as `WeightMatrix.read` does."""
         from onnxspec.comparing.align import sketch
 
-        canonical, quantization = self._weight.read()
-        self.sketch = sketch(canonical)
-        return canonical, quantization
+        values, quantization = self._weight.read()
+        if 8 * self._weight.parameters <= self._limit:
+            self.sketch = sketch(values.canonical())
+        return values, quantization
 
 
 class _Sides:
@@ -167,21 +169,21 @@ class _Sides:
         """Analyse a layer and keep some of its values."""
         from onnxspec.layer import analyze_layer
 
-        watched = _Sketching(weight)
+        watched = _Sketching(weight, self._job.limits.matrix_bytes)
         layer = analyze_layer(cast("WeightMatrix", watched), settings)
         self._sketches[id(weight)] = watched.sketch
         return layer
 
     def _looked_up(self, weight: WeightMatrix, settings: Settings) -> Layer:
         """Take the numbers of a layer of a with the same values; analyse it where there is none."""
-        from onnxspec.layer import value_hash
+        from onnxspec.value_facts import facts_of
 
         if weight.quantization is None:
             try:
                 content = weight.content_hash()
                 known = self._known.get(_bytes_key(weight, content))
                 if known is None:
-                    known = self._known.get(_values_key(weight, value_hash(weight.canonical())))
+                    known = self._known.get(_values_key(weight, facts_of(weight.read()[0]).value_hash or ""))
                 if known is not None:
                     blank = blank_layer(weight)
                     own = {name: getattr(blank, name) for name in _OWN}
