@@ -130,3 +130,27 @@ def test_the_fast_effort_loads_no_compiler() -> None:
 def test_a_saved_report_needs_no_model_libraries() -> None:
     statement = "from onnxspec import Report\nimport onnxspec.report.json, onnxspec.report.csv"
     assert not loaded_after(statement) & {"onnx", "numba", "scipy", "numpy", "onnxruntime", "matplotlib"}
+
+
+def circles(folder: str) -> list[str]:
+    """Give the modules of a folder that import each other in a circle; imports for types alone count too."""
+    names = {f"onnxspec.{folder}.{path.stem}": path for path in (PACKAGE / folder).glob("*.py") if path.stem[0] != "_"}
+    open_imports: dict[str, set[str]] = {}
+    for name, path in names.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        seen = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                seen |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        open_imports[name] = (seen & names.keys()) - {name}
+    while True:
+        done = {name for name, seen in open_imports.items() if not seen & open_imports.keys()}
+        if not done:
+            return sorted(open_imports)
+        for name in done:
+            del open_imports[name]
+
+
+@pytest.mark.parametrize("folder", ["graph", "reading"])
+def test_modules_of_a_folder_stand_in_no_circle(folder: str) -> None:
+    assert circles(folder) == []
