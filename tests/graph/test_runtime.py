@@ -18,7 +18,7 @@ from onnxspec.graph.runtime import Runtime
 from onnxspec.limits import DEFAULT_LIMITS, Limits
 from onnxspec.reading import Attribute, Node, open_model
 from tests.graph.build import rng
-from tests.graph.test_quantized import run, text_model
+from tests.graph.quantized.codes import run, text_model
 
 F = np.float32
 W = rng(1).standard_normal((9, 12)).astype(F)
