@@ -151,6 +151,6 @@ def stored_tensors(model: Model) -> Iterator[StoredTensor]:
                     yield from (found.values, found.indices)
                 elif found is not None:
                     yield found
-            for attribute in node.attributes.values():
+            for attribute in node.attributes.values() if node.nested else ():
                 values = attribute.value if isinstance(attribute.value, list) else [attribute.value]
                 stack.extend(value for value in values if isinstance(value, Graph))

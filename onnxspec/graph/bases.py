@@ -316,6 +316,8 @@ def _lines(matrix: Array) -> Evidence | None:
         return None
     power = np.abs(np.fft.rfft(matrix, size, axis=1)) ** 2
     peaks = power.argmax(axis=1)
+    if np.unique(peaks).size < _ROWS:
+        return None
     found = np.zeros(rows, dtype=bool)
     centres = np.zeros(rows)
     for number, row in enumerate(matrix):

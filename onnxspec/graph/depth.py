@@ -10,22 +10,22 @@ __all__ = ["depths"]
 
 
 def depths(view: GraphView) -> dict[tuple[int, int], int]:
-    """Give the depth of every node, by scope and position (0: no weight before it).
+    """Give the depth of every node, by scope and position; those that are left out have no weight before them.
 
     Nodes of a nested graph start at the depth of the node that holds it.
     """
-    of_value: dict[tuple[int, str], int] = {}
+    of_value: dict[int, dict[str, int]] = {scope.index: {} for scope in view.scopes}
     of_node: dict[tuple[int, int], int] = {}
     for scope, index, node in view.nodes():
         before = of_node.get((scope.owner[0].index, scope.owner[1]), 0) if scope.owner else 0
-        weighted = operator(node) in HANDLERS
-        constant = False
         for name in node.inputs:
             value = view.resolve(scope, name) if name else None
             if value is not None:
-                before = max(before, of_value.get((value[0].index, value[1]), 0))
-                constant = constant or (weighted and view.is_constant(*value))
-        of_node[scope.index, index] = before
-        for output in node.outputs:
-            of_value[scope.index, output] = before + constant
+                before = max(before, of_value[value[0].index].get(value[1], 0))
+        if before:
+            of_node[scope.index, index] = before
+        if before or operator(node) in HANDLERS:
+            after = before + (operator(node) in HANDLERS and view.reads_constant(scope, node))
+            for output in node.outputs if after else ():
+                of_value[scope.index][output] = after
     return of_node

@@ -83,7 +83,7 @@ def _node(node: Node, given: dict[str, Attribute]) -> Node:
             attributes[name] = Attribute(name, inner)
         else:
             attributes[name] = held
-    return replace(node, attributes=attributes)
+    return replace(node, attributes=attributes, nested=True)
 
 
 def _graph(graph: Graph, given: dict[str, Attribute]) -> Graph:

@@ -33,6 +33,8 @@ class Scope:
     slices : dict
         Inputs of a Scan's body that are one slice each time of a value of another
         scope: that value, and the axis along which it is cut.
+    constant : dict
+        Whether stored tensors alone decide a value, as far as it was asked.
     """
 
     index: int
@@ -49,6 +51,7 @@ class Scope:
     producers: dict[str, int] = field(default_factory=dict)
     consumers: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     children: dict[int, list[Scope]] = field(default_factory=dict)
+    constant: dict[str, bool] = field(default_factory=dict)
 
     def defines(self, name: str) -> bool:
         """Say whether `name` is defined here rather than in a scope around this one."""

@@ -124,8 +124,7 @@ class _Surveyor:
         for weight, identifier in zip(weights, unique([weight.name for weight in weights])):
             weight.id = identifier
         result = sort_out(weights, self._options)
-        for weight, reason, detail in result.dropped:
-            self._drop(weight, reason, detail)
+        self._drop(result.dropped)
         self._accounts.drop({id(weight): reason for weight, reason, _ in result.dropped})
         small = sum(weight.small_slots for weight in result.kept)
         diagnostics = [*self._view.model.diagnostics, *self._view.diagnostics, *check(self._view), *self._diagnostics]
@@ -144,11 +143,14 @@ class _Surveyor:
                 if _is_matrix(constant.shape) and constant.size >= MIN_ELEMENTS:
                     self._skip(node, f"{path}:{position}", constant, "invalid_graph", message)
 
-    def _drop(self, weight: WeightMatrix, reason: str, detail: str) -> None:
-        """List the slots of a matrix that is no weight after all."""
-        for slot, owner in self._slots.values():
-            if (owner.merged_into or owner) is weight and weight.constant.size >= MIN_ELEMENTS:
-                name, dtype, size = weight.tensor, weight.dtype, weight.constant.size
+    def _drop(self, dropped: list[tuple[WeightMatrix, str, str]]) -> None:
+        """List the slots of matrices that are no weights after all."""
+        slots: dict[int, list[str]] = {}
+        for slot, owner in self._slots.values() if dropped else ():
+            slots.setdefault(id(owner.merged_into or owner), []).append(slot)
+        for weight, reason, detail in dropped:
+            name, dtype, size = weight.tensor, weight.dtype, weight.constant.size
+            for slot in slots.get(id(weight), ()) if size >= MIN_ELEMENTS else ():
                 self._skipped.append(Skip(slot, weight.op_type, name, weight.shape, dtype, size, reason, detail))
 
     def _attributes(self, scope: Scope, index: int, node: Node) -> None:
@@ -169,7 +171,8 @@ class _Surveyor:
 
     def _node(self, scope: Scope, index: int, node: Node) -> None:
         """Sort the constant inputs of one node."""
-        if not (self._view.reads_constant(scope, node) or self._view.has_slices) or self._is_folded(scope, node):
+        view = self._view
+        if not (view.reads_constant(scope, node) or view.has_slices) or self._is_folded(scope, node):
             return
         constants, slices = self._operands(scope, node)
         if not constants:

@@ -71,7 +71,6 @@ class GraphView:
         self.diagnostics: list[Diagnostic] = []
         self.cache: dict[str, Any] = {}
         self._noted: set[Diagnostic] = set()
-        self._constant: dict[tuple[int, str], bool] = {}
         self._pending: set[tuple[int, str]] = set()
         self._functions = {(f.domain, f.name, f.overload): f for f in model.functions}
         self._instances: dict[tuple[object, ...], Scope] = {}
@@ -91,6 +90,8 @@ class GraphView:
         Bindings are followed, and so are the constant results of local functions
         into the body that makes them.
         """
+        if name in scope.producers and not self._functions and name not in scope.bindings:
+            return scope, name
         seen = 0
         current: Scope | None = scope
         while current is not None:
@@ -192,7 +193,8 @@ class GraphView:
     def _open(self, scope: Scope) -> Iterator[Scope]:
         """Give the new scopes that hang on the nodes of one, in their order."""
         for index, node in enumerate(scope.nodes):
-            yield from self._children(scope, index, node)
+            if node.nested or self._functions:
+                yield from self._children(scope, index, node)
 
     def _children(self, scope: Scope, index: int, node: Node) -> Iterator[Scope]:
         """Open the scopes that hang on one node; give those that are new."""
@@ -243,6 +245,32 @@ class GraphView:
                 if name:
                     scope.consumers.setdefault(name, []).append((index, slot))
         self.scopes.append(scope)
+        if not self._functions:
+            self._decide(scope)
+
+    def _decide(self, scope: Scope) -> None:
+        """Decide in one pass what is constant, as far as values of this graph alone decide it.
+
+        What names of other scopes or nodes out of order decide is left to `is_constant`.
+        """
+        known, producers = scope.constant, scope.producers
+        known.update(dict.fromkeys(scope.initializers, True))
+        for name in scope.inputs:
+            if scope.parent is not None:
+                known.pop(name, None)  # it may be bound later
+            elif name not in producers:
+                known.setdefault(name, False)
+        for index, node in enumerate(scope.nodes):
+            verdict: bool | None = False
+            if not self._is_unfoldable(node):
+                states = [known.get(name) for name in node.inputs if name]
+                verdict = None if None in states else bool(states) or node.op_type == "Constant"
+                if False in states:
+                    verdict = False
+            if verdict is not None:
+                for output in node.outputs:
+                    if output not in known and producers.get(output) == index:
+                        known[output] = verdict
 
     def _call(self, scope: Scope, index: int, node: Node, function: Function, label: str) -> Iterator[Scope]:
         """Enter a function, once per distinct choice of constants among its arguments."""
@@ -302,35 +330,39 @@ class GraphView:
 
     def reads_constant(self, scope: Scope, node: Node) -> bool:
         """Say whether any input of a node is constant."""
+        known = scope.constant
         for name in node.inputs:
-            value = self.resolve(scope, name) if name else None
-            if value is not None and self.is_constant(*value):
+            state = known.get(name)
+            if state is None or name in scope.bindings:
+                value = self.resolve(scope, name) if name else None
+                state = value is not None and self.is_constant(*value)
+            if state:
                 return True
         return False
 
     def is_constant(self, scope: Scope, name: str) -> bool:
         """Say whether a defined value depends on stored tensors alone."""
-        known = self._constant
-        found = known.get((scope.index, name))
+        found = scope.constant.get(name)
         if found is not None:
             return found
         stack = [(scope, name)]
         while stack:
             scope_now, name_now = value = stack[-1]
-            key = (scope_now.index, name_now)
-            if known.get(key) is not None:
+            known = scope_now.constant
+            if name_now in known:
                 stack.pop()
                 continue
             node = self._foldable(scope_now, name_now)
             if node is None:
-                known[key] = name_now in scope_now.initializers
+                known[name_now] = name_now in scope_now.initializers
                 stack.pop()
                 continue
+            key = (scope_now.index, name_now)
             verdict, unseen = self._by_inputs(scope_now, node)
             if verdict is not None:
-                known[key] = verdict
+                known[name_now] = verdict
             elif key in self._pending:
-                known[key] = False
+                known[name_now] = False
                 self._note("cyclic_graph", "error", "the graph has a cycle through this value", name_now)
             else:
                 self._pending.add(key)
@@ -339,7 +371,7 @@ class GraphView:
             self._pending.discard(key)
             if stack and stack[-1] == value:
                 stack.pop()
-        return bool(known[(scope.index, name)])
+        return scope.constant[name]
 
     def _by_inputs(self, scope: Scope, node: Node) -> tuple[bool | None, list[Value]]:
         """Say whether a node's result is constant, or give the inputs of which that must be known first."""
@@ -350,7 +382,7 @@ class GraphView:
             value = self.resolve(scope, source)
             if value is None:
                 return False, []
-            state = self._constant.get((value[0].index, value[1]))
+            state = value[0].constant.get(value[1])
             if state is False:
                 return False, []
             if state is None:
@@ -364,11 +396,13 @@ class GraphView:
         if name in scope.initializers or name not in scope.producers:
             return None
         node = scope.nodes[scope.producers[name]]
+        return None if self._is_unfoldable(node) else node
+
+    def _is_unfoldable(self, node: Node) -> bool:
+        """Say whether a node must not be folded: it calls a function, holds a graph, or gives no fixed result."""
         if node.op_type in NEVER_FOLDED or (self._functions and self.function_of(node) is not None):
-            return None
-        if node.attributes and any(isinstance(a.value, Graph) for a in node.attributes.values()):
-            return None
-        return node
+            return True
+        return node.nested and any(isinstance(held.value, Graph) for held in node.attributes.values())
 
     def _note(self, code: str, severity: Severity, message: str, subject: str) -> None:
         diagnostic = Diagnostic(code, severity, message, subject)

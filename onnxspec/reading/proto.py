@@ -18,7 +18,7 @@ from onnxspec.reading.tensors import Payload, StoredTensor, element_count, store
 from onnxspec.results import Diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from onnxspec.limits import Limits
@@ -40,6 +40,8 @@ __all__ = [
 ]
 
 MAX_PIECES = 4096  # of one payload; writers make one
+MAX_SHARED = 4096
+LONGEST_SHARED = 256  # bytes: what nodes have in common is short
 
 
 @dataclass(slots=True)
@@ -85,15 +87,20 @@ class Attribute:
 
 @dataclass(slots=True)
 class Node:
-    """One node; `domain` is empty for ONNX's own operators."""
+    """One node; `domain` is empty for ONNX's own operators.
+
+    Nodes share the attributes that they have alike; nothing changes an `Attribute`.
+    `nested` is False where it is known that no attribute holds a graph.
+    """
 
     name: str
     op_type: str
     domain: str
-    inputs: list[str]
-    outputs: list[str]
+    inputs: Sequence[str]
+    outputs: Sequence[str]
     attributes: dict[str, Attribute]
     overload: str = ""
+    nested: bool = True
 
 
 @dataclass(slots=True)
@@ -325,6 +332,7 @@ class _Builder:
         self._external = external
         self._limits = limits
         self._unknown_keys: dict[str, int] = {}
+        self._attributes: dict[bytes, Attribute] = {}
         self._readers: dict[int | None, Callable[[Any], AttributeValue]] = {
             1: lambda proto: proto.f,
             2: lambda proto: proto.i,
@@ -385,18 +393,35 @@ class _Builder:
     def node(self, proto: Any) -> Node:
         """Convert a node."""
         attributes = {}
+        nested = False
         for attribute in proto.attribute:
-            converted = self.attribute(attribute)
+            if attribute.type in _PLAIN:
+                converted = self._shared(attribute)
+            else:
+                converted = self.attribute(attribute)
+                nested = nested or isinstance(converted.value, (Graph, list))
             attributes[converted.name] = converted
+        # Tuples of strings: Python's collector of garbage soon leaves them alone.
         return Node(
             proto.name,
             proto.op_type,
             _domain(proto.domain),
-            list(proto.input),
-            list(proto.output),
+            tuple(proto.input),
+            tuple(proto.output),
             attributes,
             proto.overload,
+            nested,
         )
+
+    def _shared(self, proto: Any) -> Attribute:
+        """Convert an attribute of numbers or texts; those that say the same are one object."""
+        key = proto.SerializePartialToString()
+        found = self._attributes.get(key)
+        if found is None:
+            found = self.attribute(proto)
+            if len(self._attributes) < MAX_SHARED and len(key) <= LONGEST_SHARED:
+                self._attributes[key] = found
+        return found
 
     def attribute(self, proto: Any) -> Attribute:
         """Convert an attribute: the field that its type names, else the one that is set."""
@@ -460,6 +485,7 @@ def _nothing(_: Any) -> None:
 
 
 _EXTERNAL = 1
+_PLAIN = frozenset({1, 2, 3, 6, 7, 8})
 _TYPE_BY_FIELD = {
     "f": 1,
     "i": 2,

@@ -14,8 +14,7 @@ import hashlib
 import itertools
 import math
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -39,8 +38,7 @@ _MEMORY = itertools.count()
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """Where the bytes of one tensor are.
 
     Attributes

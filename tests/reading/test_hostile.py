@@ -139,7 +139,7 @@ def test_broken_names_still_match(folder: Path) -> None:
     with open_model(path) as opened:
         name = opened.graph.initializers[0].name
         assert name == "\\xff\\xfe"
-        assert opened.graph.nodes[0].inputs == [name]
+        assert opened.graph.nodes[0].inputs == (name,)
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,8 @@ def check_tensor(mine: StoredTensor, theirs: onnx.TensorProto) -> None:
 def check_node(mine: Node, theirs: onnx.NodeProto) -> None:
     assert (mine.name, mine.op_type, mine.overload) == (theirs.name, theirs.op_type, theirs.overload)
     assert mine.domain == ("" if theirs.domain == "ai.onnx" else theirs.domain)
-    assert mine.inputs == list(theirs.input)
-    assert mine.outputs == list(theirs.output)
+    assert mine.inputs == tuple(theirs.input)
+    assert mine.outputs == tuple(theirs.output)
     assert list(mine.attributes) == [item.name for item in theirs.attribute]
     for item in theirs.attribute:
         check_attribute(mine.attributes[item.name], item)
