@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from onnxspec.reading._dtypes import dtype_name, numpy_dtype
 from onnxspec.reading._opening import open_model
-from onnxspec.reading.proto import Attribute, Function, Graph, Model, Node, SparseTensor
 from onnxspec.reading.source import Source
+from onnxspec.reading.structure import Attribute, Function, Graph, Model, Node, SparseTensor
 from onnxspec.reading.tensors import Payload, Segment, StoredTensor
 
 __all__ = [

@@ -8,8 +8,9 @@ from onnxspec.errors import InputError, LimitError, MalformedModelError, NotAMod
 from onnxspec.limits import DEFAULT_LIMITS, Limits
 from onnxspec.reading._recognise import HEAD, describe
 from onnxspec.reading.external import ExternalFiles
-from onnxspec.reading.proto import Model, parse
+from onnxspec.reading.proto import parse
 from onnxspec.reading.source import Source
+from onnxspec.reading.structure import Model
 from onnxspec.reading.wire import WireError, walk
 
 if TYPE_CHECKING:

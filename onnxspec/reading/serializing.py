@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from onnxspec.errors import TensorError
 from onnxspec.reading._dtypes import dtype_of_array, encode
-from onnxspec.reading.proto import Node, message_class
+from onnxspec.reading.proto import message_class
+from onnxspec.reading.structure import Node
 from onnxspec.reading.tensors import StoredTensor
 
 if TYPE_CHECKING:
