@@ -54,11 +54,13 @@ def render(reports: Sequence[Report]) -> str:
     """Give the reports as one page; several of them stand in it as sections, below an index."""
     environment = _environment()
     script = _script()
+    phases = [layer.phase for report in reports for layer in report.layers]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html").render(
         reports=[_view(report, f"r{place}" if len(reports) > 1 else "") for place, report in enumerate(reports, 1)],
         title=_title(reports),
-        style=_markup(_style()),
+        symbols=_markup(svg.symbols(phases)),
+        style=_markup(_style(phases)),
         script=_markup(script),
         script_hash=digest,
         glossary=Glossary(),
@@ -132,9 +134,8 @@ def _no_bulk(layer: Layer) -> str:
 
 
 def _digest(text: str) -> str:
-    """Give the kind of a hash and its first sixteen digits."""
-    kind, colon, digits = word(text, MAX_NAME).rpartition(":")
-    return f"{kind}{colon}{digits[:16]}"
+    """Give the first sixteen digits of a hash."""
+    return word(text, MAX_NAME).rpartition(":")[2][:16]
 
 
 def _setting(value: Any) -> str:
@@ -180,8 +181,8 @@ def _environment() -> Environment:
         charts=_charts,
         spark=lambda layer: _markup(svg.sparkline(layer)),
         key=lambda phase: _markup(svg.key(phase)),
-        symbols=_markup(svg.symbols()),
         digest=_digest,
+        breakable=_breakable,
         layer_sentences=sentences.layer_sentences,
         verdict_of=sentences.verdict_of,
         tables=facts.tables,
@@ -198,6 +199,13 @@ def _environment() -> Environment:
     return environment
 
 
+def _breakable(name: str) -> Any:
+    """Let a name break after its dots, slashes and underscores, and nowhere else where that is enough."""
+    from markupsafe import escape
+
+    return _markup(re.sub(r"([._/]+)(?=.)", r"\1<wbr>", str(escape(name))))
+
+
 def _markup(text: str) -> Any:
     """Mark text of our own as HTML; names in it are escaped already."""
     from markupsafe import Markup
@@ -205,10 +213,10 @@ def _markup(text: str) -> Any:
     return Markup(text)  # noqa: S704 - never text of a report
 
 
-def _style() -> str:
+def _style(phases: Sequence[str | None]) -> str:
     """Give the style sheet with the colours of the phases."""
-    dark = f"@media screen and (prefers-color-scheme:dark){{{styles(dark=True)}}}"
-    return f"{_text('report.css')}{styles(dark=False)}{dark}"
+    dark = f"@media screen and (prefers-color-scheme:dark){{{styles(phases, dark=True)}}}"
+    return f"{_text('report.css')}{styles(phases, dark=False)}{dark}"
 
 
 def _script() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -48,7 +49,7 @@ class Histogram:
     counts: tuple[float, ...]
     top: tuple[float, ...]
 
-    @property
+    @cached_property
     def total(self) -> float:
         """Positive eigenvalues in all."""
         return sum(self.counts)

@@ -193,7 +193,7 @@ def test_what_stands_first_is_the_file_its_hash_and_the_coverage(lenet: Report) 
     text = Page(render([lenet])).text
     places = [text.index(part) for part in (lenet.model.sha256, "4 of 4 weight slots analysed", headline(lenet))]
     assert places == sorted(places)
-    assert text.index(headline(lenet)) < text.index("alpha_mean") < text.index("One row a layer")
+    assert text.index(headline(lenet)) < text.index("Summary 4 layers") < text.index("One row a layer")
 
 
 def test_everything_of_the_report_is_in_the_page(unhealthy: Report) -> None:

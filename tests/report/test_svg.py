@@ -212,8 +212,9 @@ def test_every_phase_has_a_colour_and_a_shape_of_its_own() -> None:
     assert len({sign.light for sign in PHASES.values()}) == len(PHASES)
     assert len({SHAPES[sign.marker] for sign in PHASES.values()}) == len(PHASES)
     for dark in (False, True):
-        rules = styles(dark=dark)
-        assert all(f".s-{name}" in rules for name in (*PHASES, NONE))
+        rules = styles([*PHASES, "strange"], dark=dark)
+        assert all(f".s-{name}," in rules for name in (*PHASES, NONE))
+        assert ".s-isometric," not in styles(["random_like"], dark=dark)
 
 
 def luminance(colour: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 
 from onnxspec.report.numbers import short
@@ -37,22 +38,26 @@ class Scale:
     log: bool = False
 
     @classmethod
-    def across(cls, low: float, high: float, *, log: bool = False, width: int = WIDTH) -> Scale:
+    def across(cls, low: float, high: float, *, log: bool = False) -> Scale:
         """Give the horizontal scale of a chart."""
-        return cls(low, high, LEFT, width - RIGHT, log)
+        return cls(low, high, LEFT, WIDTH - RIGHT, log)
 
     @classmethod
-    def up(cls, low: float, high: float, *, log: bool = False, height: int = HEIGHT) -> Scale:
+    def up(cls, low: float, high: float, *, log: bool = False) -> Scale:
         """Give the vertical scale of a chart."""
-        return cls(low, high, height - BOTTOM, TOP, log)
+        return cls(low, high, HEIGHT - BOTTOM, TOP, log)
 
     def __call__(self, value: float) -> int:
         """Give the coordinate of a value; what lies beyond the axis stands at its end."""
         if self.log:
-            share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
+            share = math.log(value / self.low) / self._length if value > self.low else 0.0
         else:
-            share = (value - self.low) / (self.high - self.low)
+            share = (value - self.low) / self._length
         return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start))
+
+    @cached_property
+    def _length(self) -> float:
+        return math.log(self.high / self.low) if self.log else self.high - self.low
 
     def ticks(self, most: int = 6) -> list[tuple[float, str]]:
         """Give at most `most` round values with their labels."""
@@ -110,13 +115,15 @@ def text(x: int, y: int, words: str, kind: str = "") -> str:
     return f'<text x="{x}" y="{y}"{style}>{escape(words, quote=False)}</text>'
 
 
-def frame(x: Scale, y: Scale, x_name: str, y_name: str, *, rows: int = 4, columns: int = 5) -> str:
-    """Draw the grid, the labels of the ticks, and the names of the axes."""
+def frame(x: Scale, y: Scale, x_name: str, y_name: str, *, rows: int = 4, columns: int = 5, em: int = 21) -> str:
+    """Draw the grid, the labels of the ticks, and the names of the axes, for letters of the size `em`."""
     levels = [(y(value), label) for value, label in y.ticks(rows)]
     grid = "".join(f"M{x.start} {level}H{x.end}" for level, _ in levels)
-    down = "".join(text(x.start - 8, level + 7, label) for level, label in levels)
-    under = "".join(text(x(value), y.start + 26, label) for value, label in x.ticks(columns))
-    names = text((x.start + x.end) // 2, y.start + 59, x_name) + text(0, y.end - 16, y_name, "s")
+    down = "".join(text(x.start - 8, level + em // 3, label) for level, label in levels)
+    under = "".join(text(x(value), y.start + round(1.25 * em), label) for value, label in x.ticks(columns))
+    names = text((x.start + x.end) // 2, y.start + round(2.8 * em), x_name) + text(
+        0, y.end - round(0.8 * em), y_name, "s"
+    )
     return f'<path class="g" d="{grid}M{x.start} {y.start}H{x.end}"/><g class="e">{down}</g>{under}{names}'
 
 
@@ -155,10 +162,14 @@ def vertical(x: Scale, y: Scale, values: Iterable[float], kind: str) -> str:
 
 
 def svg(title: str, about: str, body: str, *, width: int = WIDTH, height: int = HEIGHT, kind: str = "c") -> str:
-    """Give the whole chart, with its name and what it shows for those who do not see it."""
+    """Give the whole chart, with its name and what it shows for those who do not see it.
+
+    A chart of the kind ``c`` fills its place in the page, any other has a size of its own.
+    """
+    size = f' width="{width}" height="{height}"' if kind != "c" else ""
     described = f"<desc>{escape(about, quote=False)}</desc>" if about else ""
     return (
-        f'<svg class="{kind}" role="img" viewBox="0 0 {width} {height}">'
+        f'<svg class="{kind}" role="img" viewBox="0 0 {width} {height}"{size}>'
         f"<title>{escape(title, quote=False)}</title>{described}{body}</svg>"
     )
 

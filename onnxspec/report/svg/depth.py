@@ -14,10 +14,11 @@ __all__ = ["alpha_by_depth"]
 
 TOP = 12.0
 LOWEST = 1.0
-NARROW, WIDE = 560, 1180
-HEIGHT = 420
+NARROW, WIDE = 520, 1180
+HEIGHT = 340
 BAND = (2.0, 6.0)
 MAX_NAME = 48
+LEFT = 36
 
 
 def alpha_by_depth(layers: Sequence[Layer]) -> str | None:
@@ -39,19 +40,19 @@ def alpha_by_depth(layers: Sequence[Layer]) -> str | None:
     if not known:
         return None
     top = min(TOP, 1.08 * max(4.0, *(_reach(layer, alpha) for _, layer, alpha in known)))
-    width = max(NARROW, min(WIDE, 130 + 26 * len(layers)), 110 + 7 * len(layers))
-    x = Scale.across(0.4, len(layers) + 0.6, width=width)
-    y = Scale.up(LOWEST, top, height=HEIGHT)
+    width = max(NARROW, min(WIDE, 80 + 26 * len(layers)), 60 + 7 * len(layers))
+    x = Scale(0.4, len(layers) + 0.6, LEFT, width - 10)
+    y = Scale(LOWEST, top, HEIGHT - 44, 34)
     low, high = (y(min(level, top)) for level in BAND)
     body = [
         f'<path class="band" d="M{x.start} {low}H{x.end}V{high}H{x.start}z"/>',
-        frame(x, y, "layer, in graph order", "alpha", rows=6, columns=min(len(layers), width // 60)),
+        frame(x, y, "layer, in graph order", "alpha", em=13, rows=6, columns=min(len(layers) + 1, width // 60)),
     ]
     body += [_point(x(place), y, layer, alpha, top, f"{place}") for place, layer, alpha in known]
     about = (
         f"{len(known)} layers with an alpha, from {min(a for *_, a in known):.2f} to {max(a for *_, a in known):.2f}."
     )
-    return svg("Alpha by depth", about, "".join(body), width=width, height=HEIGHT, kind="c flow")
+    return svg("Alpha by depth", about, "".join(body), width=width, height=HEIGHT, kind="flow")
 
 
 def _reach(layer: Layer, alpha: float) -> float:

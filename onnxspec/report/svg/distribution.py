@@ -37,7 +37,7 @@ def distribution(values: Sequence[float], name: str) -> str | None:
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         pad = max(abs(low), 1.0) * 0.05
         low, high = low - pad, high + pad
-    bins = min(MOST_BINS, max(4, math.ceil(1.5 * math.sqrt(len(values)))))
+    bins = min(MOST_BINS, max(5, math.ceil(1.5 * math.sqrt(len(values)))))
     width = (high - low) / bins
     counts = [0] * bins
     for value in values:
@@ -47,7 +47,7 @@ def distribution(values: Sequence[float], name: str) -> str | None:
     y = Scale.up(0.0, top * 1.1)
     middle, mean = median(values), fmean(values)
     body = [
-        frame(x, y, name, "layers", rows=min(4, top)),
+        frame(x, y, name, "layers", rows=min(4, max(2, top))),
         steps(x, y, [low + k * width for k in range(bins + 1)], [float(count) for count in counts]),
         vertical(x, y, [middle], "x"),
         vertical(x, y, [mean], "o"),

@@ -52,7 +52,10 @@ def esd_linear(layer: Layer) -> str | None:
 def beyond(layer: Layer) -> int:
     """Count the known eigenvalues that lie beyond the axis of `esd_linear`."""
     shape = histogram_of(layer)
-    return 0 if shape is None else sum(value > _highest(shape, bulk_of(layer)) for value in shape.top)
+    if shape is None:
+        return 0
+    highest = _highest(shape, bulk_of(layer))
+    return sum(value > highest for value in shape.top)
 
 
 def marchenko_pastur(x: float, Q: float, sigma: float) -> float:

@@ -46,7 +46,7 @@ def scree(layer: Layer) -> str | None:
         if first < tail.n_tail:
             ends = ((rank, tail.xmin * (rank / tail.n_tail) ** slope) for rank in (first, float(tail.n_tail)))
             body.append(polyline([(x(rank), y(value)) for rank, value in ends], "t"))
-    return svg("Scree plot", f"{shape.total:.0f} positive eigenvalues by rank.", "".join(body))
+    return svg("Scree plot", f"{shape.total:.0f} eigenvalues by rank.", "".join(body))
 
 
 def _thinned(points: list[tuple[int, int]]) -> list[tuple[int, int]]:

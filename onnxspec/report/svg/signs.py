@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from html import escape
 
 from onnxspec.palette import NO_PHASE, PHASES, Marker, Sign
@@ -29,9 +30,10 @@ def name_of(phase: str | None) -> str:
     return phase if phase in PHASES else NONE
 
 
-def symbols() -> str:
-    """Define every sign, in an element that is not shown."""
-    paths = "".join(f'<path id="s-{name}" class="s-{name}" d="{SHAPES[sign.marker]}"/>' for name, sign in _signs())
+def symbols(phases: Iterable[str | None]) -> str:
+    """Define the signs of some phases, in an element that is not shown."""
+    found = _signs(phases)
+    paths = "".join(f'<path id="s-{name}" class="s-{name}" d="{SHAPES[sign.marker]}"/>' for name, sign in found)
     return f'<svg class="defs" aria-hidden="true" width="0" height="0"><defs>{paths}</defs></svg>'
 
 
@@ -46,11 +48,12 @@ def key(phase: str | None) -> str:
     return f"<i class=k-{name_of(phase)}></i>"
 
 
-def styles(*, dark: bool) -> str:
+def styles(phases: Iterable[str | None], *, dark: bool) -> str:
     """Give the rules of a style sheet that colour the signs, and on a light ground also those that shape them."""
-    rules = [f".s-{name},.k-{name}{{--c:{sign.dark if dark else sign.light}}}" for name, sign in _signs()]
+    found = _signs(phases)
+    rules = [f".s-{name},.k-{name}{{--c:{sign.dark if dark else sign.light}}}" for name, sign in found]
     if not dark:
-        rules += [f'.k-{name}::before{{clip-path:path("{_shifted(SHAPES[sign.marker])}")}}' for name, sign in _signs()]
+        rules += [f'.k-{name}::before{{clip-path:path("{_shifted(SHAPES[sign.marker])}")}}' for name, sign in found]
     return "".join(rules)
 
 
@@ -62,5 +65,7 @@ def _shifted(path: str) -> str:
     return f"M{float(start[1]) + 9:g} {float(start[2]) + 9:g}{path[start.end() :]}"
 
 
-def _signs() -> list[tuple[str, Sign]]:
-    return [*PHASES.items(), (NONE, NO_PHASE)]
+def _signs(phases: Iterable[str | None]) -> list[tuple[str, Sign]]:
+    """Give the signs of some phases, in the order of the palette."""
+    wanted = {name_of(phase) for phase in phases}
+    return [(name, sign) for name, sign in (*PHASES.items(), (NONE, NO_PHASE)) if name in wanted]
