@@ -138,6 +138,19 @@ ENTRIES = (
         what="The two reports were made with different settings; differences of metrics may come from that.",
     ),
     _reason(
+        name="no_base",
+        title="nothing to take off",
+        what="With --base: no layer of the base model has the same values, similar values or the same name, in the "
+        "same shape. Equal shape and place alone make no difference worth analysing.",
+    ),
+    _reason(
+        name="base_model",
+        title="layers are differences",
+        what="The report is about A - B, not about A; the message counts the layers without a counterpart.",
+        how_to_read="Norms say how much was added, rank and spikes in how many directions. alpha of a merged LoRA is "
+        "that of a few eigenvalues.",
+    ),
+    _reason(
         name="no_layer_of_shape",
         title="no layer of this shape",
         what="The other model has no layer of the same shape.",

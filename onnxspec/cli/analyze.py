@@ -23,6 +23,7 @@ __all__ = ["analyze", "reports_of"]
 INCLUDE = "Layers (id, name, tensor, slot) that are weights, whatever they look like; repeatable."
 EXCLUDE = "Layers to leave out; repeatable."
 ROLE = "Role of layers, such as 'stft*=fixed_basis'; repeatable."
+BASE = "Analyse the differences of the layers to their counterparts in this model."
 REQUIRE = (
     "Exit 1 where less than this share of what is or may be a weight was analysed "
     "(by slots or by parameters, whichever is lower)."
@@ -70,6 +71,7 @@ def analyze(
     cross_check: Annotated[
         bool, typer.Option("--cross-check", help="Fit every tail with the powerlaw package too.")
     ] = False,
+    base: Annotated[str | None, typer.Option(metavar="MODEL", help=BASE)] = None,
     compat: Annotated[
         str | None, typer.Option(help="weightwatcher: its columns and conventions, as CSV.", metavar="TOOL")
     ] = None,
@@ -110,11 +112,13 @@ def analyze(
     )
     job = Job(jobs=jobs, timeout=timeout, limits=limits_of(max_bytes), runtime_folding=not no_runtime_folding)
     if compat is not None:
-        raise typer.Exit(_weightwatcher(compat, models, format_name, output or [], job))
+        raise typer.Exit(_weightwatcher(compat, models, format_name, output or [], job, base))
     wanted, shown = targets(format_name, output or []), View(tuple(where or ()), sort, top)
     with opened_store(store, quiet=quiet, verbose=verbose) as results:
         how = replace(job, store=results)
-        reports, codes = reports_of(models, settings, how, layer or None, quiet=quiet, required=require_coverage)
+        reports, codes = reports_of(
+            models, settings, how, layer or None, quiet=quiet, required=require_coverage, base=base
+        )
     if reports:
         write(reports, wanted, shown)
     raise typer.Exit(worst(codes))
@@ -167,6 +171,7 @@ def reports_of(
     quiet: bool,
     required: float | None = None,
     wanted: Mapping[str, Any] | None = None,
+    base: str | None = None,
 ) -> tuple[list[Report], list[ExitCode]]:
     """Analyse (or, without settings, inspect) each model; a rejected one costs only itself."""
     from dataclasses import replace
@@ -187,7 +192,9 @@ def reports_of(
                 report = engine.inspect(source, job=job, **(wanted or {}))
             else:
                 with progress_bar(path, quiet=quiet) as progress:
-                    report = engine.analyze(source, settings, layer=layer, job=replace(job, progress=progress))
+                    less = None if base is None else opened(base, job.limits)
+                    how = replace(job, progress=progress)
+                    report = engine.analyze(source, settings, layer=layer, base=less, job=how)
         except InputError as error:
             note(f"onnxspec: {error}")
             codes.append(of_error(error))
@@ -234,7 +241,9 @@ def _explain(report: Report, code: ExitCode) -> None:
             )
 
 
-def _weightwatcher(tool: str, models: list[str], format_name: str | None, output: list[str], job: Job) -> ExitCode:
+def _weightwatcher(
+    tool: str, models: list[str], format_name: str | None, output: list[str], job: Job, base: str | None
+) -> ExitCode:
     """Print WeightWatcher's table of one model, as the CSV that its users know."""
     from onnxspec.cli.inputs import opened
     from onnxspec.cli.output import write_text
@@ -247,6 +256,7 @@ def _weightwatcher(tool: str, models: list[str], format_name: str | None, output
         raise UsageError("--compat weightwatcher writes CSV alone; leave --format out.")
     if len(models) != 1 or len(output) > 1:
         raise UsageError("--compat weightwatcher takes one model and one output.")
-    rows = weightwatcher_rows(opened(models[0], job.limits), job=job)
+    less = None if base is None else opened(base, job.limits)
+    rows = weightwatcher_rows(opened(models[0], job.limits), base=less, job=job)
     write_text(to_csv(rows), output[0].removeprefix("csv=") if output else None)
     return ExitCode.INCOMPLETE if any(row["norm"] is None for row in rows) else ExitCode.OK

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onnxspec.engine.assemble import assemble
 from onnxspec.engine.job import Job, sort_options
@@ -19,6 +20,9 @@ from onnxspec.reading import Source, open_model
 from onnxspec.results import Report
 from onnxspec.settings import Settings
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 __all__ = ["analyze", "analyze_many", "inspect", "iter_weights", "weightwatcher_rows"]
 
 
@@ -27,6 +31,7 @@ def analyze(
     settings: Settings | None = None,
     *,
     layer: str | Sequence[str] | None = None,
+    base: str | Path | Source | None = None,
     job: Job | None = None,
     **options: Any,
 ) -> Report:
@@ -40,6 +45,9 @@ def analyze(
         What to compute, and how.
     layer : str or sequence of str, optional
         Globs on id, name or tensor; other layers are skipped with the reason ``not_selected``.
+    base : str, Path or Source, optional
+        A base model: then the layers are the differences to their counterparts in it, and layers
+        without one are skipped with the reason ``no_base``.
     job : Job, optional
         How to run.
     **options
@@ -59,6 +67,11 @@ def analyze(
     chosen, how = sort_options(settings, job, options)
     with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
         found = survey(model, how.limits, _wanted(chosen), runtime_folding=how.runtime_folding)
+        if base is not None:
+            from onnxspec.engine.base import analyze_delta, opened_base
+
+            with opened_base(base, _wanted(chosen), how) as opened:
+                return analyze_delta(model, found, opened, chosen, how, patterns_of(layer))
         with stored(how.store) as store:
             layers = run_layers(found, chosen, how, patterns_of(layer), store=store)
         return assemble(model, found, layers, chosen)
@@ -122,8 +135,10 @@ def analyze_many(
     return [future.result() for future in futures]
 
 
-def weightwatcher_rows(path: str | Path | Source, *, job: Job | None = None, **options: Any) -> list[dict[str, Any]]:
-    """Give WeightWatcher's details of every weight, in its names and conventions.
+def weightwatcher_rows(
+    path: str | Path | Source, *, base: str | Path | Source | None = None, job: Job | None = None, **options: Any
+) -> list[dict[str, Any]]:
+    """Give WeightWatcher's details of every weight, or of its difference to a base model, in its names and conventions.
 
     Raises
     ------
@@ -134,21 +149,48 @@ def weightwatcher_rows(path: str | Path | Source, *, job: Job | None = None, **o
 
     _, how = sort_options(None, job, options)
     rows = []
-    with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model, one_blas_thread():
+    with ExitStack() as opened, one_blas_thread():
+        model = opened.enter_context(open_model(path, how.limits, allow_hard_links=how.allow_hard_links))
         everything = SurveyOptions(include=("*",))
         found = survey(model, how.limits, everything, runtime_folding=how.runtime_folding)
         whole = [weight for weight in found.weights if weight.slot.part is None or weight.role != "dense"]
+        less = None
+        if base is not None:
+            from onnxspec.engine.base import counterparts, opened_base
+
+            _, others = opened.enter_context(opened_base(base, everything, how))
+            less = counterparts(whole, others.weights, how)
         for number, weight in enumerate(whole):
             row: dict[str, Any] = dict.fromkeys(COLUMNS)
             refused = refusal(weight, how, (), None)
             try:
                 if refused is not None:
                     raise TensorError(refused.reason or "unknown", "")
-                row |= details(weight.constant.load(), kind="conv" if "conv" in weight.role else "dense")
+                values = weight.constant.load()
+                if less is not None:
+                    values = _difference(values, less.get(id(weight)))
+                row |= details(values, kind="conv" if "conv" in weight.role else "dense")
             except TensorError as error:
                 row |= {"status": "failed", "warning": error.code}
             rows.append(row | {"layer_id": number, "name": weight.tensor or weight.name, "longname": weight.name})
     return rows
+
+
+def _difference(values: NDArray[Any], base: WeightMatrix | None) -> NDArray[Any]:
+    """Take the base's values off, in the type of the weights, as WeightWatcher does.
+
+    Raises
+    ------
+    TensorError
+        There is no base, or it is stored in another shape.
+    """
+    if base is None:
+        raise TensorError("no_base", "the base model has no layer that it may come from")
+    other = base.constant.load()
+    if other.shape != values.shape:
+        raise TensorError("no_base", "its counterpart in the base model is stored in another shape")
+    difference: NDArray[Any] = values - other
+    return difference
 
 
 def _wanted(settings: Settings) -> SurveyOptions:
