@@ -15,7 +15,7 @@ import numpy as np
 from onnxspec.errors import TensorError
 from onnxspec.graph import folding
 from onnxspec.graph.growing import GROWING
-from onnxspec.graph.nodes import attribute, product
+from onnxspec.graph.nodes import MISFITS, attribute, product
 from onnxspec.graph.view import GraphView, Scope
 from onnxspec.reading import Node, SparseTensor, StoredTensor
 
@@ -325,7 +325,7 @@ class Constants:
             folded.problem = TensorError("not_folded", f"the operator {unknown} is not evaluated")
         except TensorError as error:
             folded.problem = folded.problem or error
-        except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+        except MISFITS as error:
             message = f"{node.op_type} does not fit its inputs: {error}"
             folded.problem = folded.problem or TensorError("invalid_graph", message)
         return folded

@@ -15,7 +15,7 @@ import numpy as np
 
 from onnxspec.errors import TensorError
 from onnxspec.graph.coded import DECODERS, OWN, decoded_dtype, unpack_bits
-from onnxspec.graph.nodes import attribute, operator, product
+from onnxspec.graph.nodes import MISFITS, attribute, operator, product
 from onnxspec.reading import Attribute, Node, SparseTensor, StoredTensor, dtype_name, numpy_dtype
 
 if TYPE_CHECKING:
@@ -225,9 +225,17 @@ def _decoder(function: Callable[..., Any]) -> Callable[..., Array]:
     return apply
 
 
-def _constant_of_shape(node: Node, shape: Array) -> Array:
+def _filler(node: Node) -> StoredTensor | None:
+    """Give the tensor that holds the value of a ConstantOfShape."""
     value = attribute(node, "value")
-    filler = value.load().reshape(-1)[0] if isinstance(value, StoredTensor) else np.float32(0)
+    if value is not None and not isinstance(value, StoredTensor):
+        raise TensorError("invalid_graph", "the value of a ConstantOfShape is no tensor")
+    return value
+
+
+def _constant_of_shape(node: Node, shape: Array) -> Array:
+    value = _filler(node)
+    filler = value.load().reshape(-1)[0] if value is not None else np.float32(0)
     return np.full([int(n) for n in shape.reshape(-1)], filler)
 
 
@@ -283,7 +291,7 @@ def _shape_of_computing(node: Node, arguments: Sequence[Argument]) -> tuple[tupl
     if node.op_type == "Cast":
         return first.shape, dtype_name(attribute(node, "to", 1))
     if node.op_type == "ConstantOfShape":
-        value = attribute(node, "value")
+        value = _filler(node)
         return tuple(int(n) for n in first.value().reshape(-1)), value.dtype if value is not None else "float32"
     if node.op_type == "UnpackBits":
         kept = len(first.shape) - attribute(node, "axes")
@@ -325,7 +333,7 @@ def evaluate(node: Node, arrays: Sequence[Array | None], output: int, shape: tup
     """
     try:
         result = _operator(node)(node, *arrays)
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+    except MISFITS as error:
         raise TensorError("invalid_graph", f"{node.op_type} does not fit its inputs: {error}") from None
     except UnknownOperatorError as unknown:
         raise TensorError("not_folded", f"the operator {unknown} is not evaluated") from None

@@ -8,7 +8,10 @@ from typing import Any
 from onnxspec.errors import TensorError
 from onnxspec.reading import Node
 
-__all__ = ["attribute", "group_of", "operator", "product"]
+__all__ = ["MISFITS", "attribute", "group_of", "operator", "product"]
+
+MISFITS: tuple[type[Exception], ...] = (ArithmeticError, LookupError, TypeError, ValueError)
+"""What evaluating a node raises whose attributes and inputs do not fit each other."""
 
 
 def attribute(node: Node, name: str, default: Any = None) -> Any:

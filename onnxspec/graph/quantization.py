@@ -12,7 +12,7 @@ import numpy as np
 
 from onnxspec.errors import TensorError
 from onnxspec.graph.coded import CODE_BITS, DECODERS, Coded, code_range
-from onnxspec.graph.nodes import attribute, operator
+from onnxspec.graph.nodes import MISFITS, attribute, operator
 from onnxspec.reading import numpy_dtype
 from onnxspec.results import Quantization
 
@@ -169,7 +169,7 @@ class Watcher:
             return
         try:
             self._look(step, step.node, arrays)
-        except (ValueError, IndexError, TypeError, OverflowError) as error:
+        except MISFITS as error:
             raise TensorError("invalid_graph", f"{step.node.op_type} does not fit its inputs: {error}") from None
 
     def _look(self, step: Constant, node: Node, arrays: Sequence[Array | None]) -> None:

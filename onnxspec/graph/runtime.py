@@ -21,7 +21,7 @@ import numpy as np
 from onnxspec.errors import TensorError
 from onnxspec.graph import runtime_child
 from onnxspec.graph.growing import result_elements
-from onnxspec.graph.nodes import operator, product
+from onnxspec.graph.nodes import MISFITS, operator, product
 from onnxspec.reading import Node
 from onnxspec.reading.serializing import one_node_model
 
@@ -136,7 +136,7 @@ class Runtime:
             raise TensorError("over_limit", f"the inputs of {operator(node)} are larger than {INPUT_BYTES:,} bytes")
         try:
             elements = result_elements(node, arrays)
-        except (ValueError, IndexError, TypeError, KeyError, ZeroDivisionError, OverflowError) as error:
+        except MISFITS as error:
             raise TensorError("invalid_graph", f"{operator(node)} does not fit its inputs: {error}") from None
         if elements is not None and elements > min(self._limits.fold_elements, self._memory // 8):
             raise TensorError("over_limit", f"{operator(node)} would give {elements:,} elements")

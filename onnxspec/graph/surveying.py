@@ -13,7 +13,7 @@ from onnxspec.graph.constants import Constant, Constants, made_of_fills
 from onnxspec.graph.depth import depths
 from onnxspec.graph.identity import merge_equal
 from onnxspec.graph.names import display, layer_name, unique
-from onnxspec.graph.nodes import operator
+from onnxspec.graph.nodes import MISFITS, operator
 from onnxspec.graph.options import DEFAULT_OPTIONS, SurveyOptions
 from onnxspec.graph.quantized import PARAMETERS
 from onnxspec.graph.roles import BIASES, NO_WEIGHT, slot_roles
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from onnxspec.limits import Limits
 
 __all__ = ["MIN_ELEMENTS", "Survey", "survey"]
-
-MISFITS: tuple[type[Exception], ...] = (TensorError, ArithmeticError, LookupError, TypeError, ValueError)
-"""What a node raises whose attributes and inputs do not fit each other; it costs only itself."""
 
 MIN_ELEMENTS = 64
 """Fewest elements of a constant that makes its input a slot."""
@@ -107,7 +104,7 @@ class _Surveyor:
             if node.inputs and node.outputs and self._view.function_of(node) is None:
                 try:
                     self._node(scope, index, node)
-                except MISFITS as error:
+                except (TensorError, *MISFITS) as error:  # type: ignore[misc]
                     self._misfit(scope, index, node, error)
         before = depths(self._view)
         for weight, place in self._places:
@@ -272,9 +269,10 @@ class _Surveyor:
 
     def _no_weight(self, node: Node, slot: str, constant: Constant, *, known: bool) -> None:
         """Enter a constant operand that is no weight."""
-        if known and constant.problem is not None and constant.unsized:
-            self._accounts.set_aside(constant, constant.problem.code)
-            self._skip(node, slot, constant, constant.problem.code, constant.problem.message)
+        problem = constant.problem
+        if known and problem is not None and (constant.unsized or problem.code == "invalid_graph"):
+            self._accounts.set_aside(constant, problem.code)
+            self._skip(node, slot, constant, problem.code, problem.message)
             return
         if node.op_type in _SIZED and not slot.endswith(":0"):
             self._accounts.set_aside(constant, "structural")

@@ -19,7 +19,7 @@ import numpy as np
 
 from onnxspec.engine import analyze, inspect
 from onnxspec.errors import InputError, TensorError
-from onnxspec.graph import SurveyOptions, survey, weights
+from onnxspec.graph import SurveyOptions, survey, surveying
 from onnxspec.limits import Limits
 from onnxspec.reading import Model, Source, StoredTensor, open_model
 from onnxspec.reading.source import RegularFile
@@ -42,7 +42,7 @@ LIMITS = Limits(
 """The bounds scaled down, so that memory stays below 1 GB where they hold, and not where one is missing."""
 
 
-weights.MISFITS = (TensorError,)
+surveying.MISFITS = ()
 """Here a node that does not fit must be told from one that trips a handler; users see the same sentence for both."""
 
 
