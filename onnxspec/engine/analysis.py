@@ -73,7 +73,7 @@ def analyze(
             with opened_base(base, _wanted(chosen), how) as opened:
                 return analyze_delta(model, found, opened, chosen, how, patterns_of(layer))
         with stored(how.store) as store:
-            layers = run_layers(found, chosen, how, patterns_of(layer), store=store)
+            layers = run_layers(found, chosen, how, patterns_of(layer), store=store, beside=model.source.sha256)
         return assemble(model, found, layers, chosen)
 
 
@@ -162,7 +162,7 @@ def weightwatcher_rows(
             less = counterparts(whole, others.weights, how)
         for number, weight in enumerate(whole):
             row: dict[str, Any] = dict.fromkeys(COLUMNS)
-            refused = refusal(weight, how, (), None)
+            refused = refusal(weight, Settings(), how, (), None)
             try:
                 if refused is not None:
                     raise TensorError(refused.reason or "unknown", "")

@@ -29,6 +29,9 @@ class Job:
     ----------
     jobs : int or None
         Layers at the same time; ``None`` is the number of usable cores.
+    max_memory : int or None
+        Bytes that the layers at work may need together, beside the 200 MB of the program
+        itself. A layer that needs more by itself is skipped. ``None``: `Limits.matrix_bytes`.
     timeout : float or None
         Seconds for one model; a layer that would pass it is not started.
     limits : Limits
@@ -44,6 +47,7 @@ class Job:
     """
 
     jobs: int | None = None
+    max_memory: int | None = None
     timeout: float | None = None
     limits: Limits = DEFAULT_LIMITS
     progress: Progress | None = None

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import fnmatch
-import os
 import time
 from collections.abc import Sequence
 
 from onnxspec.engine.job import Job
 from onnxspec.facts import without_numbers
 from onnxspec.graph import WeightMatrix
+from onnxspec.graph.values import LARGE
 from onnxspec.results import Layer
+from onnxspec.settings import Settings
+from onnxspec.spectra.slabs import slab_rows
 
-__all__ = ["flops", "patterns_of", "refusal", "usable_cores", "working_bytes"]
+__all__ = ["budget_of", "flops", "patterns_of", "refusal", "working_bytes"]
+
+CHUNK = 2**22
+"""Elements of a stack of small matrices that are solved together: 32 MiB in float64."""
+
+_WIDE = ("float64", "int32", "uint32", "int64", "uint64")
+"""Element types that need float64."""
 
 FLOPS = 2e9
 """Floating-point operations a second that estimates of time count with: a slow core."""
@@ -31,33 +39,68 @@ def _selected(weight: WeightMatrix, patterns: tuple[str, ...]) -> bool:
     return not patterns or any(fnmatch.fnmatchcase(name, p) or name == p for name in names for p in patterns)
 
 
-def usable_cores() -> int:
-    """Give the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
 def flops(weight: WeightMatrix) -> float:
     """Estimate the floating-point operations of a layer: Gram matrix and eigenvalues."""
     each = 2.0 * weight.N * weight.M**2 + 3.0 * float(weight.M) ** 3
     return weight.num_matrices * each + 1e3
 
 
-def working_bytes(weight: WeightMatrix) -> int:
-    """Estimate the working memory of a layer in bytes: its values and two Gram matrices, in float64."""
-    return 8 * (2 * weight.parameters + 2 * weight.M**2)
+def working_bytes(weight: WeightMatrix, settings: Settings, jobs: int = 1) -> int:
+    """Estimate the most memory that a layer needs at a time, in bytes.
+
+    The values in their own precision, where they are not left in the file; then the
+    larger of what forming the Gram matrix takes (a slab in float64 and its product
+    beside the sum, once more for each further worker) and of what solving it takes
+    (the matrix and LAPACK's copy). Beyond the fast effort a layer that is not worked
+    through in slabs is held in float64 with two working copies.
+
+    Parameters
+    ----------
+    weight : WeightMatrix
+        The layer.
+    settings : Settings
+        Its effort counts.
+    jobs : int
+        Workers that may share its slabs.
+    """
+    count, M = weight.parameters, weight.M
+    stored = weight.constant.stored
+    width = 8 if weight.dtype in _WIDE or not (stored or weight.quantization) else 4
+    held = 0 if weight.in_file() is not None else width * count
+    slab = min(slab_rows(M), weight.N) * M
+    several = weight.num_matrices == 1 and slab_rows(M) < weight.N
+    if weight.num_matrices > 1:
+        forming = 8 * (2 * max(slab, CHUNK) + weight.num_matrices * M)
+        solving = 0
+    else:
+        forming = 8 * (slab + M * M) + (8 * M * M + (jobs - 1) * 8 * (slab + M * M) if several else 0) + 4 * slab
+        solving = 16 * M * M
+    verdicts = 0
+    if settings.effort != "fast":
+        whole = settings.effort == "full" or not (weight.num_matrices == 1 and count > LARGE)
+        unfolded = min(weight.kernel_shape[1], weight.kernel_shape[2] * weight.kernel_shape[3])
+        verdicts = (24 * count if whole else 0) + 16 * unfolded * unfolded
+    exact = 24 * count if settings.exact else 0
+    return held + max(forming, solving, verdicts, exact)
 
 
-def refusal(weight: WeightMatrix, job: Job, patterns: tuple[str, ...], deadline: float | None) -> Layer | None:
+def budget_of(job: Job) -> int:
+    """Give the bytes that the layers at work may need together."""
+    return job.limits.matrix_bytes if job.max_memory is None else job.max_memory
+
+
+def refusal(
+    weight: WeightMatrix, settings: Settings, job: Job, patterns: tuple[str, ...], deadline: float | None
+) -> Layer | None:
     """Give the layer as skipped or failed where it is not to be started."""
     if not _selected(weight, patterns):
         return without_numbers(weight, "skipped", "not_selected", "left out by --layer")
     if weight.problem is not None:
         return without_numbers(weight, "failed", weight.problem.code, weight.problem.message)
-    needed = working_bytes(weight)
-    if needed > job.limits.matrix_bytes:
-        detail = (
-            f"needs about {needed / 2**30:.1f} GiB of memory, above the limit of {job.limits.matrix_bytes / 2**30:.1f}"
-        )
+    needed = working_bytes(weight, settings)
+    allowed = min(budget_of(job), job.limits.matrix_bytes)
+    if needed > allowed:
+        detail = f"needs about {needed / 2**30:.2f} GiB of memory, above the limit of {allowed / 2**30:.2f}"
         return without_numbers(weight, "skipped", "memory_limit", detail)
     if deadline is not None and time.monotonic() + flops(weight) / FLOPS > deadline:
         detail = f"would take about {flops(weight) / FLOPS:.1f} s, more than is left of the timeout"

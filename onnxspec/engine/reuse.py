@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from onnxspec.graph import WeightMatrix
 from onnxspec.results import Layer
 from onnxspec.settings import Settings
+from onnxspec.spectra.slabs import Mapper, one_by_one
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +29,11 @@ comes afterwards, so a layer's result may come from a store or from another mach
 """
 
 
-def analyzed(weight: WeightMatrix, settings: Settings) -> Layer:
+def analyzed(weight: WeightMatrix, settings: Settings, mapper: Mapper = one_by_one) -> Layer:
     """Compute a layer; what computes it is loaded when the first one is."""
     from onnxspec.layer import analyze_layer
 
-    return analyze_layer(weight, settings)
+    return analyze_layer(weight, settings, mapper)
 
 
 def reusing(store: ResultStore | None, task: LayerTask) -> LayerTask:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
+from onnxspec.engine.cores import usable_cores
 from onnxspec.engine.job import Job
-from onnxspec.engine.plan import flops, refusal, usable_cores
+from onnxspec.engine.plan import budget_of, flops, refusal, working_bytes
 from onnxspec.engine.reuse import LayerTask, analyzed, reusing, spared
+from onnxspec.engine.workers import Task, Workers
+from onnxspec.errors import InputError
 from onnxspec.graph import Survey, WeightMatrix
 from onnxspec.results import Layer
 from onnxspec.settings import Settings
+from onnxspec.spectra.slabs import Mapper
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from onnxspec.store import ResultStore
 
 __all__ = ["LayerTask", "one_blas_thread", "run_layers"]
@@ -31,6 +33,7 @@ def run_layers(
     *,
     task: LayerTask | None = None,
     store: ResultStore | None = None,
+    beside: Callable[[], object] | None = None,
 ) -> list[Layer]:
     """Analyse the layers, several at a time, and give them in graph order.
 
@@ -46,33 +49,35 @@ def run_layers(
         What is done with one layer; `onnxspec.layer.analyze_layer` unless given.
     store : ResultStore, optional
         What is in it is not computed again, and what is computed goes into it.
+    beside : callable, optional
+        Work that a further worker may do meanwhile; its problems are left to whoever needs its result.
     """
-    work = reusing(store, task or analyzed)
+    jobs = job.jobs or usable_cores()
     total = sum(flops(weight) for weight in found.weights)
     deadline = None if job.timeout is None else time.monotonic() + job.timeout
     done = 0.0
 
-    def run(weight: WeightMatrix) -> Layer:
-        refused = refusal(weight, job, patterns, deadline)
-        if refused is not None:
-            return spared(store, weight, settings, refused, deadline)
-        return work(weight, settings)
+    def task_of(weight: WeightMatrix) -> Task:
+        def run(mapper: Mapper) -> Layer:
+            refused = refusal(weight, settings, job, patterns, deadline)
+            if refused is not None:
+                return spared(store, weight, settings, refused, deadline)
+            return reusing(store, task or partial(analyzed, mapper=mapper))(weight, settings)
+
+        return Task(run, working_bytes(weight, settings, jobs), flops(weight))
 
     layers: list[Layer] = []
-    workers = max(1, min(job.jobs or usable_cores(), len(found.weights)))
-    with one_blas_thread(), _pool(workers) as pool:
-        futures: list[Future[Layer] | None] = [pool.submit(run, w) if pool else None for w in found.weights]
-        try:
-            for weight, future in zip(found.weights, futures):
-                layers.append(future.result() if future is not None else run(weight))
-                done += flops(weight)
-                if job.progress is not None:
-                    job.progress(weight.name, int(done), int(total))
-        except BaseException:
-            for future in futures:
-                if future is not None:
-                    future.cancel()
-            raise
+    tasks = [task_of(weight) for weight in found.weights]
+    if beside is not None and jobs > 1:
+        tasks.append(Task(lambda _: _quietly(beside), 0, float("inf")))
+    with one_blas_thread(), closing(Workers(jobs, budget_of(job)).run(tasks)) as results:
+        for weight, layer in zip(found.weights, results):
+            layers.append(layer)
+            done += flops(weight)
+            if job.progress is not None:
+                job.progress(weight.name, int(done), int(total))
+        for _ in results:
+            pass
     if all(layer.trained is None for layer in layers):
         return layers
     from onnxspec.verdicts import correct_for_looking_often
@@ -89,19 +94,7 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-class _pool:  # noqa: N801 - a context manager
-    """A pool of threads, or nothing for one worker."""
-
-    def __init__(self, workers: int) -> None:
-        self._stack = ExitStack()
-        self._workers = workers
-
-    def __enter__(self) -> ThreadPoolExecutor | None:
-        if self._workers == 1:
-            return None
-        return self._stack.enter_context(ThreadPoolExecutor(self._workers))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
+def _quietly(work: Callable[[], object]) -> None:
+    """Do some work; what is wrong with the model is said where its result is needed."""
+    with suppress(InputError):
+        work()

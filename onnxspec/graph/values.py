@@ -185,21 +185,29 @@ def constant_values(constant: Constant, watch: Watch | None = None) -> NDArray[A
         raise TensorError("out_of_memory", f"its {constant.size:,} folded values do not fit") from None
 
 
-def in_file(tensor: StoredTensor, layout: Layout) -> InFile | None:
+def in_file(tensor: object, layout: Layout) -> InFile | None:
     """Say how a large matrix can be read in parts, or give None where it must be read whole."""
-    if len(tensor.shape) != 2 or tensor.size <= IN_FILE or not tensor.sliceable:
+    if not isinstance(tensor, StoredTensor) or len(tensor.shape) != 2 or tensor.size <= IN_FILE or not tensor.sliceable:
         return None
-    first, second = tensor.shape
-    probe = np.empty((first, second), np.int8)  # a view of it has strides; no page of it is touched
-    view = layout(probe)
-    outputs, inputs = view.shape[1:3]
-    if view.base is not probe or view.shape != (1, outputs, inputs, 1) or outputs * inputs != tensor.size:
-        return None
-    turned = view.strides[1] != second if outputs > 1 else view.strides[2] != 1
+    turned = _turned(layout)
     # parts along the second stored axis, which the longer side or the outputs ask for
-    if (turned or second > first) and _narrow(first, second):
+    first, second = tensor.shape
+    if turned is None or ((turned or second > first) and _narrow(first, second)):
         return None
-    return InFile(tensor, bool(turned))
+    return InFile(tensor, turned)
+
+
+def _turned(layout: Layout) -> bool | None:
+    """Say whether a layout makes the first axis of a matrix the inputs; None where it does something else."""
+    probe = np.arange(6).reshape(2, 3)
+    try:
+        view = layout(probe)
+    except (ValueError, IndexError):
+        return None
+    for turned, expected in ((False, probe), (True, probe.T)):
+        if view.shape == (1, *expected.shape, 1) and np.array_equal(view[0, :, :, 0], expected):
+            return turned
+    return None
 
 
 def _narrow(first: int, second: int) -> bool:

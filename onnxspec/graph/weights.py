@@ -14,7 +14,7 @@ from onnxspec.graph.names import display
 from onnxspec.graph.nodes import product
 from onnxspec.graph.roles import NOT_AVERAGED
 from onnxspec.graph.slots import SlotRole
-from onnxspec.graph.values import Values, constant_values, in_file
+from onnxspec.graph.values import InFile, Values, constant_values, in_file
 from onnxspec.reading import StoredTensor
 from onnxspec.results import Quantization
 
@@ -144,16 +144,15 @@ class WeightMatrix:
         TensorError
             The payload cannot be read or folded.
         """
-        if self.problem is not None:
-            raise self.problem
-        stored = self.constant.stored
-        if isinstance(stored, StoredTensor):
-            file = in_file(stored, self.slot.layout)
-            if file is not None:
-                return Values(self.kernel_shape, None, file), self.quantization
+        if self.problem is None and (file := self.in_file()) is not None:
+            return Values(self.kernel_shape, None, file), self.quantization
         watcher = quantization.Watcher(self.constant, self.slot.scheme)
         canonical = self.slot.layout(self._values(watcher if watcher else None))
         return Values(canonical.shape, canonical), watcher.quantization()
+
+    def in_file(self) -> InFile | None:
+        """Give the matrix in the file, where it is so large that it is left there."""
+        return in_file(self.constant.stored, self.slot.layout)
 
     def _values(self, watch: Watch | None) -> NDArray[Any]:
         """Read the constant as float32 or float64, whichever holds it exactly."""
