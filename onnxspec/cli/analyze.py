@@ -81,6 +81,13 @@ def analyze(
     timeout: Annotated[
         float | None, typer.Option(help="Seconds for one model; no layer is started that would pass it.", min=0.0)
     ] = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Memory that layers at work may take, such as 1G; larger ones are skipped.",
+            envvar="ONNXSPEC_MAX_MEMORY",
+        ),
+    ] = None,
     max_bytes: Annotated[
         str | None, typer.Option(help="Largest model file, such as 500M or 4G.", envvar="ONNXSPEC_MAX_BYTES")
     ] = None,
@@ -110,7 +117,13 @@ def analyze(
         cross_check=cross_check,
         **selection(gates=gates, include=include, exclude=exclude, role=role),
     )
-    job = Job(jobs=jobs, timeout=timeout, limits=limits_of(max_bytes), runtime_folding=not no_runtime_folding)
+    job = Job(
+        jobs=jobs,
+        max_memory=None if max_memory is None else bytes_of(max_memory, "--max-memory"),
+        timeout=timeout,
+        limits=limits_of(max_bytes),
+        runtime_folding=not no_runtime_folding,
+    )
     if compat is not None:
         raise typer.Exit(_weightwatcher(compat, models, format_name, output or [], job, base))
     wanted, shown = targets(format_name, output or []), View(tuple(where or ()), sort, top)
@@ -150,16 +163,21 @@ def limits_of(max_bytes: str | None) -> Any:
 
     if max_bytes is None:
         return DEFAULT_LIMITS
+    return replace(DEFAULT_LIMITS, file_bytes=bytes_of(max_bytes, "--max-bytes"))
+
+
+def bytes_of(given: str, option: str) -> int:
+    """Read a number of bytes, with or without a unit."""
     units = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-    text = max_bytes.strip().upper().removesuffix("B").removesuffix("I")
+    text = given.strip().upper().removesuffix("B").removesuffix("I")
     number, unit = (text[:-1], text[-1]) if text and text[-1] in units else (text, "")
     try:
         size = int(float(number) * units[unit])
     except (ValueError, OverflowError):
         size = 0
     if size <= 0:
-        raise UsageError(f"--max-bytes is {max_bytes!r}; give bytes, or a number with K, M, G or T.")
-    return replace(DEFAULT_LIMITS, file_bytes=size)
+        raise UsageError(f"{option} is {given!r}; give bytes, or a number with K, M, G or T.")
+    return size
 
 
 def reports_of(

@@ -104,14 +104,14 @@ def check(
     """
     from dataclasses import replace
 
-    from onnxspec.cli.analyze import limits_of
+    from onnxspec.cli.analyze import bytes_of, limits_of
     from onnxspec.policy import load_policy
     from onnxspec.policy import profile as shipped
     from onnxspec.settings import Settings
 
     wanted = _targets(format_name, output or [])
     chosen = load_policy(policy, profile) if policy is not None else shipped(profile or "standard")
-    memory = _memory(max_memory)
+    memory = bytes_of(max_memory, "--max-memory")
     limits = limits_of(max_bytes)
     way = Way(
         settings=Settings(effort=effort or chosen.effort),  # type: ignore[arg-type]
@@ -143,17 +143,6 @@ def init_policy(
     if output is not None and Path(output).exists():
         raise UsageError(f"{output}: exists already; delete it first, or choose another name.")
     write_text(template(profile), output)
-
-
-def _memory(text: str) -> int:
-    """Read a size in bytes."""
-    from onnxspec.cli.analyze import limits_of
-
-    try:
-        size: int = limits_of(text).file_bytes
-    except UsageError:
-        raise UsageError(f"--max-memory is {text[:40]!r}; give bytes, or a number with K, M, G or T.") from None
-    return size
 
 
 def _found(inputs: Sequence[str], way: Way) -> Iterator[tuple[str, Report | InputError]]:

@@ -100,9 +100,14 @@ def refusal(
     needed = working_bytes(weight, settings)
     allowed = min(budget_of(job), job.limits.matrix_bytes)
     if needed > allowed:
-        detail = f"needs about {needed / 2**30:.2f} GiB of memory, above the limit of {allowed / 2**30:.2f}"
+        detail = f"needs about {_size(needed)} of memory, above the limit of {_size(allowed)}"
         return without_numbers(weight, "skipped", "memory_limit", detail)
     if deadline is not None and time.monotonic() + flops(weight) / FLOPS > deadline:
         detail = f"would take about {flops(weight) / FLOPS:.1f} s, more than is left of the timeout"
         return without_numbers(weight, "skipped", "time_limit", detail)
     return None
+
+
+def _size(count: int) -> str:
+    """Write a number of bytes in the unit that suits it."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.3g} MiB"

@@ -120,6 +120,19 @@ def test_timeout_of_zero_leaves_every_layer_out(run: Run, fixtures: Path) -> Non
     assert "time_limit" in done.stderr
 
 
+def test_max_memory_leaves_larger_layers_out(run: Run, fixtures: Path) -> None:
+    model = fixtures / "models/linear_gemm.onnx"
+    done = run("analyze", model, "--max-memory", "4K", "-f", "json")
+    assert done.returncode == 4
+    (layer,) = json.loads(done.stdout)["layers"]
+    assert layer["reason"] == "memory_limit"
+    assert "MiB" in layer["warnings"][0]
+    assert run("analyze", model, "--max-memory", "0.1G", "-f", "json").returncode == 0
+    wrong = run("analyze", model, "--max-memory", "plenty")
+    assert wrong.returncode == 2
+    assert "--max-memory" in wrong.stderr
+
+
 def test_max_bytes_refuses_the_file(run: Run, fixtures: Path) -> None:
     done = run("analyze", fixtures / "models/linear_gemm.onnx", "--max-bytes", "1000")
     assert done.returncode == 3
