@@ -78,7 +78,7 @@ def test_a_budget_skips_what_cannot_fit_and_nothing_else(tmp_path: Path) -> None
     report = onnxspec.analyze(path, max_memory=budget, jobs=2)
     assert [layer.reason for layer in report.layers] == [None, "memory_limit", None]
     assert [layer.status for layer in report.layers] == ["ok", "skipped", "ok"]
-    assert "GiB" in report.layers[1].warnings[0]
+    assert "MiB" in report.layers[1].warnings[0]
 
 
 def test_a_budget_changes_no_number(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Measure onnxspec against the floor and its peers; write docs/performance.json and the tables of its page.
 
     python tools/bench/run.py [--runs 5] [--only NAME]... [--weightwatcher PYTHON] [--fits PYTHON]...
-                              [--skip-slow] [--tables-only]
+                              [--skip-slow] [--tables-only] [--results FILE]
 
 CPU seconds of whole processes (user and system, by wait4), one BLAS thread, one job, warm caches, a
 temporary model excluded. The commands of one model are run in turn and the medians are compared, so
@@ -83,11 +83,15 @@ def main() -> None:
     parser.add_argument("--fits", metavar="TOOL=PYTHON", action="append", default=[])
     parser.add_argument("--skip-slow", action="store_true")
     parser.add_argument("--tables-only", action="store_true")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"models": {}, "fits": {}}
+    results: dict[str, Any] = (
+        json.loads(options.results.read_text()) if options.results.exists() else {"models": {}, "fits": {}}
+    )
     if not options.tables_only:
         measure(options, results)
-    write_tables(results, ROOT / "docs" / "performance.md")
+    if options.results == RESULTS:
+        write_tables(results, ROOT / "docs" / "performance.md")
 
 
 def measure(options: argparse.Namespace, results: dict[str, Any]) -> None:
@@ -97,7 +101,7 @@ def measure(options: argparse.Namespace, results: dict[str, Any]) -> None:
     results["machine"] = machine()
 
     def keep() -> None:
-        RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+        options.results.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
 
     for model in models():
         if options.only and model.name not in options.only:
