@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from onnxspec.engine.assemble import assemble
+from onnxspec.engine.cores import usable_cores
 from onnxspec.engine.job import Job, sort_options
-from onnxspec.engine.plan import patterns_of, usable_cores
+from onnxspec.engine.plan import patterns_of
 from onnxspec.engine.run import one_blas_thread, run_layers
 from onnxspec.errors import TensorError
 from onnxspec.facts import blank_layer

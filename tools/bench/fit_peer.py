@@ -31,7 +31,7 @@ def fitter(tool: str) -> Callable[[np.ndarray], float]:
     if tool == "onnxspec":
         import onnxspec
 
-        return lambda x: onnxspec.fit_power_law(x, min_tail=2).alpha
+        return lambda x: onnxspec.fit_power_law(x, min_tail=2).alpha or 0.0
     if tool == "powerlaw":
         import powerlaw
 

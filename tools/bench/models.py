@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -51,7 +52,8 @@ def trained_like(rows: int, columns: int, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     noise = random.standard_normal((rows, columns)) * random.pareto(3.0, (rows, 1)) ** 0.5
     strong = random.standard_normal((rows, 8)) @ random.standard_normal((8, columns))
-    return ((noise + 0.3 * strong) / np.sqrt(columns)).astype(np.float32)
+    drawn: np.ndarray = ((noise + 0.3 * strong) / np.sqrt(columns)).astype(np.float32)
+    return drawn
 
 
 def _write(path: Path, nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray]) -> None:
@@ -108,7 +110,7 @@ def save_weights(model: Path, target: Path) -> None:
     """
     import onnxspec
 
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{i}|{weight.role}": weight.canonical().astype(np.float32)
         for i, weight in enumerate(onnxspec.iter_weights(model))
     }

@@ -18,6 +18,7 @@ import platform
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def of_model(model: Model, runs: int, peer: str | None, *, slow: bool) -> dict[s
         save_weights(model.file, Path(weights))
         target = str(Path(folder) / "report.json")
         file = str(model.file)
-        commands = {
+        commands: dict[str, Callable[[], Cost]] = {
             "floor": lambda: run([sys.executable, str(HERE / "floor.py"), weights]),
             "fast": lambda: onnxspec("--effort", "fast", "--jobs", "1", file, "-o", target),
             "standard": lambda: onnxspec("--effort", "standard", "--jobs", "1", file, "-o", target),

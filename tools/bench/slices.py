@@ -25,7 +25,7 @@ _DSYEVD = ctypes.CFUNCTYPE(None, *_POINTERS, ctypes.c_void_p)(
 )
 
 
-@njit(types.int64(types.float64[:, :, ::1], types.float64[:, ::1]))
+@njit(types.int64(types.float64[:, :, ::1], types.float64[:, ::1]))  # type: ignore[untyped-decorator]
 def solve(grams: np.ndarray, evals: np.ndarray) -> int:
     """Call LAPACK's dsyevd, without vectors, on one matrix after the other."""
     n = grams.shape[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,9 @@ def write_tables(results: dict[str, Any], page: Path) -> None:
         ("memory", _memory(results)),
         ("scaling", _scaling(results)),
     ):
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        text = re.sub(pattern, lambda found, table=table: f"{found[1]}{table}{found[2]}", text, flags=re.DOTALL)
+        opening, closing = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, _, rest = text.partition(opening)
+        text = before + opening + table + closing + rest.partition(closing)[2]
     page.write_text(text, encoding="utf-8")
 
 

@@ -33,7 +33,7 @@ def module_of(name: str, canonical: np.ndarray) -> torch.nn.Module | None:
     else:
         layer, weight = torch.nn.Linear(inputs, outputs, bias=False), canonical.reshape(outputs, inputs)
     with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(weight))  # type: ignore[union-attr, operator]
+        layer.weight.copy_(torch.from_numpy(weight))
     return layer
 
 
