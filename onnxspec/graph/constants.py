@@ -272,9 +272,9 @@ class Constants:
         scope_found, name_found = value
         return self._known[(scope_found.index, name_found)]
 
-    def derive(self, node: Node, inputs: tuple[Constant | None, ...]) -> Constant:
-        """Describe what a node that is not in the graph would give on constants; see `Operands.derive`."""
-        return self._fold(node, inputs, 0)
+    def derive(self, node: Node, inputs: tuple[Constant | None, ...], output: int = 0) -> Constant:
+        """Describe what a node would give on constants that it is not fed as such; see `Operands.derive`."""
+        return self._fold(node, inputs, output)
 
     def _intern(self, key: tuple[object, ...]) -> int:
         """Give an expression a number, so that keys stay small however deep it is."""

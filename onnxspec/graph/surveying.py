@@ -9,6 +9,7 @@ from onnxspec.errors import TensorError
 from onnxspec.graph import classical, layouts
 from onnxspec.graph.accounts import Accounts
 from onnxspec.graph.bases import Evidence
+from onnxspec.graph.choices import Choices, Way
 from onnxspec.graph.constants import Constant, Constants, made_of_fills
 from onnxspec.graph.depth import depths
 from onnxspec.graph.identity import merge_equal
@@ -88,9 +89,11 @@ class _Surveyor:
         self._view = view
         self._options = options
         self._constants = constants
+        self._choices = Choices(view, constants)
         self._accounts = Accounts(view.model)
         self._weights: dict[tuple[object, ...], WeightMatrix] = {}
         self._skipped: list[Skip] = []
+        self._listed: set[tuple[str, int]] = set()
         self._slots: dict[tuple[int, int, int], tuple[str, WeightMatrix]] = {}
         self._seen: dict[int, Evidence | None] = {}
         self._carried: list[tuple[Node, str, Constant]] = []
@@ -168,10 +171,21 @@ class _Surveyor:
 
     def _node(self, scope: Scope, index: int, node: Node) -> None:
         """Sort the constant inputs of one node."""
-        view = self._view
-        if not (view.reads_constant(scope, node) or view.has_slices) or self._is_folded(scope, node):
+        view, possible = self._view, self._choices.possible
+        if not (view.reads_constant(scope, node) or view.has_slices or possible) or self._is_folded(scope, node):
             return
         constants, slices = self._operands(scope, node)
+        chosen = self._chosen(scope, node, constants) if possible else {}
+        if not chosen:
+            self._sort(scope, index, node, constants, slices)
+        elif all(self._choices.find(scope, output) is None for output in node.outputs if output):
+            for ways in chosen.values():
+                self._sort(scope, index, node, constants | ways, slices)
+
+    def _sort(
+        self, scope: Scope, index: int, node: Node, constants: dict[int, Constant], slices: dict[int, Slice]
+    ) -> None:
+        """Enter the constants that a node is fed as weights or as something else."""
         if not constants:
             return
         operands = Operands(node, scope, index, constants, self._view, self._constants, self._options.gates)
@@ -205,8 +219,16 @@ class _Surveyor:
             elif name and self._view.has_slices:
                 held = slice_of(self._view, self._constants, scope, name)
                 if held is not None:
-                    constants[position], slices[position] = held[0], held
+                    constants[position], slices[position] = held.slice, held
         return constants, slices
+
+    def _chosen(self, scope: Scope, node: Node, constants: dict[int, Constant]) -> dict[Way, dict[int, Constant]]:
+        """Give the inputs that are one constant or another by the branch of an If, for each way."""
+        chosen: dict[Way, dict[int, Constant]] = {}
+        for position, name in enumerate(node.inputs):
+            for way, constant in (self._choices.find(scope, name) or {}).items() if position not in constants else ():
+                chosen.setdefault(way, {})[position] = constant
+        return chosen
 
     def _left_over(self, node: Node, path: str, position: int, constant: Constant, *, known: bool) -> None:
         """Enter a constant input that no slot of the node takes."""
@@ -304,7 +326,10 @@ class _Surveyor:
         self._skip(node, slot, constant, reason, detail)
 
     def _skip(self, node: Node, slot: str, constant: Constant, reason: str, detail: str) -> None:
-        """List a slot that is not analysed."""
+        """List a slot that is not analysed; a slot that an If decides is sorted once for each branch."""
+        if (slot, constant.key) in self._listed:
+            return
+        self._listed.add((slot, constant.key))
         name, dtype = display(constant.name), constant.data.dtype
         self._skipped.append(Skip(slot, operator(node), name, constant.shape, dtype, constant.size, reason, detail))
 

@@ -262,7 +262,7 @@ class GraphView:
                 known.setdefault(name, False)
         for index, node in enumerate(scope.nodes):
             verdict: bool | None = False
-            if not self._is_unfoldable(node):
+            if not self.is_unfoldable(node):
                 states = [known.get(name) for name in node.inputs if name]
                 verdict = None if None in states else bool(states) or node.op_type == "Constant"
                 if False in states:
@@ -396,9 +396,9 @@ class GraphView:
         if name in scope.initializers or name not in scope.producers:
             return None
         node = scope.nodes[scope.producers[name]]
-        return None if self._is_unfoldable(node) else node
+        return None if self.is_unfoldable(node) else node
 
-    def _is_unfoldable(self, node: Node) -> bool:
+    def is_unfoldable(self, node: Node) -> bool:
         """Say whether a node must not be folded: it calls a function, holds a graph, or gives no fixed result."""
         if node.op_type in NEVER_FOLDED or (self._functions and self.function_of(node) is not None):
             return True
