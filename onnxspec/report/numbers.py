@@ -30,7 +30,7 @@ def short(value: float | int | None, digits: int = 4) -> str:
         value = float(value)
         magnitude = int(f"{value:.{digits - 1}e}".partition("e")[2])
         if -4 < magnitude < 6:
-            text = f"{value:.{max(0, digits - 1 - magnitude)}f}"
+            text = f"{value:{',' if magnitude > 3 else ''}.{max(0, digits - 1 - magnitude)}f}"
         else:
             mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
             text = f"{mantissa}e{int(exponent)}"
@@ -41,7 +41,7 @@ def fixed(value: float | int | None, digits: int) -> str:
     """Give a number with a number of decimals, as columns need it; huge ones in significant digits."""
     if value is None or abs(value) >= 1e6 or not math.isfinite(value):
         return short(value, 3)
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    return f"{value:{',' if abs(value) >= 10_000 else ''}.{digits}f}".replace("-", MINUS)
 
 
 def interval(ends: tuple[float, float] | None, digits: int = 2) -> str:

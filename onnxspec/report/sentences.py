@@ -53,8 +53,8 @@ def layer_sentences(layer: Layer) -> list[str]:
 
 
 def coverage_share(part: int, whole: int) -> str:
-    """Give a share in per cent, empty where there is no whole."""
-    return f"{100 * part / whole:.1f} %" if whole else ""
+    """Give a share in per cent, empty where there is no whole; only the whole is 100 %."""
+    return f"{min(1000 * part // whole, 1000) / 10:.1f} %" if whole else ""
 
 
 def _why_no_verdict(layer: Layer) -> str:

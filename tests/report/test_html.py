@@ -19,7 +19,7 @@ import pytest
 
 import onnxspec
 from onnxspec.report.html import render
-from onnxspec.report.sentences import headline, layer_sentences, model_sentences
+from onnxspec.report.sentences import coverage_share, headline, layer_sentences, model_sentences
 from onnxspec.report.verdict import verdict
 from onnxspec.results import Diagnostic, Layer, Layers, Report, Skip
 
@@ -293,6 +293,13 @@ def test_the_verdict_is_that_of_every_format(lenet: Report, unhealthy: Report) -
         assert headline(report) in page
         for detail in told.details:
             assert detail.lower() in page.lower()
+
+
+def test_only_the_whole_is_a_hundred_per_cent() -> None:
+    assert coverage_share(4, 4) == "100.0 %"
+    assert coverage_share(1255500, 1256082) == "99.9 %"
+    assert coverage_share(0, 3) == "0.0 %"
+    assert coverage_share(0, 0) == ""
 
 
 def test_caveats_count_what_they_are_about(lenet: Report) -> None:
