@@ -169,6 +169,12 @@ ENTRIES = (
         what="The working memory of the layer would exceed the limit.",
     ),
     _choice(
+        name="worker_lost",
+        title="the worker ended without a result",
+        what="The process or machine that had the layer died, each time that it was tried, or the pool broke.",
+        how_to_read="Mostly it ran out of memory. Run the layer alone with --layer, or with fewer workers.",
+    ),
+    _choice(
         name="over_limit",
         title="over a limit on constant folding",
         what="The weight is computed in the graph from other constants, and an intermediate result would be too large.",

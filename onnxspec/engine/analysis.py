@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxspec.engine.assemble import assemble
+from onnxspec.engine.blas import one_blas_thread
 from onnxspec.engine.job import Job, sort_options
 from onnxspec.engine.plan import patterns_of, refusal
+from onnxspec.engine.remote import run_remotely, sent
 from onnxspec.engine.reuse import stored
-from onnxspec.engine.run import one_blas_thread, run_layers
+from onnxspec.engine.run import run_layers
 from onnxspec.errors import TensorError
 from onnxspec.facts import without_numbers
 from onnxspec.graph import SurveyOptions, WeightMatrix, survey
@@ -66,14 +68,19 @@ def analyze(
     """
     chosen, how = sort_options(settings, job, options)
     with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
-        found = survey(model, how.limits, _wanted(chosen), runtime_folding=how.runtime_folding)
+        wanted = _wanted(chosen)
+        found = survey(model, how.limits, wanted, runtime_folding=how.runtime_folding)
         if base is not None:
             from onnxspec.engine.base import analyze_delta, opened_base
 
-            with opened_base(base, _wanted(chosen), how) as opened:
+            with opened_base(base, wanted, how) as opened:
                 return analyze_delta(model, found, opened, chosen, how, patterns_of(layer))
         with stored(how.store) as store:
-            layers = run_layers(found, chosen, how, patterns_of(layer), store=store, beside=model.source.sha256)
+            if how.executor is None:
+                layers = run_layers(found, chosen, how, patterns_of(layer), store=store, beside=model.source.sha256)
+            else:
+                asked = sent(model, wanted, how)
+                layers = run_remotely(found, chosen, how, patterns_of(layer), how.executor, asked, store)
         return assemble(model, found, layers, chosen)
 
 
@@ -124,6 +131,19 @@ def analyze_many(
 ) -> list[Report]:
     """Analyse several models, in order; any concurrent.futures executor may run them.
 
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        The models.
+    settings : Settings, optional
+        What to compute, and how.
+    executor : concurrent.futures.Executor, optional
+        Of threads, processes or other machines. Models are its tasks, and each task analyses
+        one layer at a time unless `jobs` says otherwise. For few large models, give it to
+        `analyze` instead: there layers are the tasks.
+    **options
+        As of `analyze`. What goes to other processes must pickle, so no `progress`.
+
     Raises
     ------
     InputError
@@ -131,6 +151,8 @@ def analyze_many(
     """
     if executor is None:
         return [analyze(path, settings, **options) for path in paths]
+    if "job" not in options:
+        options = {"jobs": 1, **options}
     futures = [executor.submit(analyze, path, settings, **options) for path in paths]
     return [future.result() for future in futures]
 

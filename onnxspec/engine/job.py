@@ -11,6 +11,7 @@ from onnxspec.limits import DEFAULT_LIMITS, Limits
 from onnxspec.settings import Settings
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from onnxspec.store import ResultStore
@@ -44,6 +45,8 @@ class Job:
         Whether onnxruntime, in a process of its own, computes constants that no built-in operator can.
     store : ResultStore, str, Path or None
         Results of layers that were analysed before; what is analysed now is added.
+    executor : concurrent.futures.Executor or None
+        Its workers analyse the layers, each reading the model itself; `jobs` is theirs then.
     """
 
     jobs: int | None = None
@@ -54,6 +57,7 @@ class Job:
     allow_hard_links: bool = False
     runtime_folding: bool = True
     store: ResultStore | str | Path | None = None
+    executor: Executor | None = None
 
 
 def sort_options(settings: Settings | None, job: Job | None, options: dict[str, Any]) -> tuple[Settings, Job]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from onnxspec.engine.blas import one_blas_thread
 from onnxspec.engine.cores import usable_cores
 from onnxspec.engine.job import Job
 from onnxspec.engine.plan import budget_of, flops, refusal, working_bytes
@@ -22,7 +23,7 @@ from onnxspec.spectra.slabs import Mapper
 if TYPE_CHECKING:
     from onnxspec.store import ResultStore
 
-__all__ = ["LayerTask", "one_blas_thread", "run_layers"]
+__all__ = ["LayerTask", "corrected", "run_layers"]
 
 
 def run_layers(
@@ -78,20 +79,16 @@ def run_layers(
                 job.progress(weight.name, int(done), int(total))
         for _ in results:
             pass
+    return corrected(layers)
+
+
+def corrected(layers: list[Layer]) -> list[Layer]:
+    """Do what needs all layers of a model: correct the trained verdicts for the number of tests."""
     if all(layer.trained is None for layer in layers):
         return layers
     from onnxspec.verdicts import correct_for_looking_often
 
     return correct_for_looking_often(layers)
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread: layers run side by side, and results must not depend on the cores."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1, user_api="blas"):
-        yield
 
 
 def _quietly(work: Callable[[], object]) -> None:

@@ -67,6 +67,11 @@ class ResultStore:
         except OSError as error:
             self.problems.append(f"the store {place} is not used: the program's sources cannot be read ({error})")
 
+    @property
+    def writable(self) -> bool:
+        """Whether results can be added."""
+        return self._database is not None and self._database.writable
+
     def __reduce__(self) -> tuple[type[ResultStore], tuple[str]]:
         return type(self), (self.place,)
 

@@ -31,12 +31,24 @@ LIBRARIES = {
     "rich": {"cli/", "report/table.py"},
     "matplotlib": {"plots/"},
     "jinja2": {"report/html.py"},
+    "distributed": {"distributed.py"},
     "onnxruntime": {"graph/runtime.py", "graph/runtime_child.py"},
     "powerlaw": {"fits/cross_check.py"},
     "pandas": {"results/report.py"},
     "polars": {"results/report.py", "report/parquet.py"},
 }
-INSIDE_FUNCTIONS = {"onnx", "onnxruntime", "powerlaw", "matplotlib", "jinja2", "pandas", "polars", "scipy", "ml_dtypes"}
+INSIDE_FUNCTIONS = {
+    "distributed",
+    "onnx",
+    "onnxruntime",
+    "powerlaw",
+    "matplotlib",
+    "jinja2",
+    "pandas",
+    "polars",
+    "scipy",
+    "ml_dtypes",
+}
 MAX_LINES = 500
 
 
