@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import ExitStack, contextmanager
@@ -16,8 +17,9 @@ from onnxspec.errors import UsageError
 
 __all__ = ["DaskExecutor", "dask_executor"]
 
-RETRIES = 3
 CONNECT_SECONDS = 15
+ASK_SECONDS = 45.0
+LONELY_SECONDS = 300.0
 _LOCAL = re.compile(r"local(?::([1-9]\d{0,3}))?")
 
 
@@ -25,7 +27,8 @@ class DaskExecutor(Executor):
     """An executor over a dask client, for `onnxspec.analyze` and `onnxspec.analyze_many`.
 
     Tasks of a worker that dies are done again by another one. A task that several
-    workers died of gives `concurrent.futures.BrokenExecutor`, as process pools do.
+    workers died of gives `concurrent.futures.BrokenExecutor`, as process pools do, and
+    so does a cluster that has had no worker for `LONELY_SECONDS`.
 
     Parameters
     ----------
@@ -35,7 +38,6 @@ class DaskExecutor(Executor):
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        self._inner = client.get_executor(pure=False, retries=RETRIES)
 
     @property
     def workers(self) -> int:
@@ -43,46 +45,47 @@ class DaskExecutor(Executor):
         return sum(self.client.nthreads().values())
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run a function on a worker."""
-        inner = self._inner.submit(fn, *args, **kwargs)
-        outer: Future[Any] = _Linked(inner)
-        inner.add_done_callback(lambda done: _hand_over(done, outer))
-        return outer
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more tasks; the client stays connected."""
-        self._inner.shutdown(wait=wait and not cancel_futures)
+        """Run a function on a worker; of the future, `result` and `cancel` are to be used."""
+        return _DaskFuture(self, self.client.submit(fn, *args, pure=False, **kwargs))
 
 
-class _Linked(Future[Any]):
-    """A future that takes the task with it when it is cancelled."""
+class _DaskFuture(Future[Any]):
+    """A future that asks dask each time.
 
-    def __init__(self, inner: Future[Any]) -> None:
+    It asks again at intervals: where a worker dies while a result is on its way, the
+    answer may be lost with it (seen with distributed 2026.8).
+    """
+
+    def __init__(self, executor: DaskExecutor, asked: Any) -> None:
         super().__init__()
-        self._inner = inner
+        self._executor = executor
+        self._asked = asked
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the result."""
+        from distributed import KilledWorker
+        from distributed import TimeoutError as DaskTimeoutError
+        from distributed.comm import CommClosedError
+
+        started = lonely = time.monotonic()
+        while True:
+            left = None if timeout is None else started + timeout - time.monotonic()
+            try:
+                return self._asked.result(timeout=ASK_SECONDS if left is None else max(0.0, min(left, ASK_SECONDS)))
+            except (DaskTimeoutError, TimeoutError):
+                if left is not None and left <= ASK_SECONDS:
+                    raise
+            except (KilledWorker, CommClosedError) as error:
+                raise BrokenExecutor(f"every worker that tried it died ({type(error).__name__})") from None
+            if self._executor.workers:
+                lonely = time.monotonic()
+            elif time.monotonic() - lonely > LONELY_SECONDS:
+                raise BrokenExecutor(f"the cluster has had no worker for {LONELY_SECONDS:.0f} s")
 
     def cancel(self) -> bool:
-        self._inner.cancel()
+        """Take the task back."""
+        self._asked.cancel()
         return super().cancel()
-
-
-def _hand_over(done: Future[Any], outer: Future[Any]) -> None:
-    """Give the outcome of dask's future to ours."""
-    from distributed import KilledWorker
-    from distributed.comm import CommClosedError
-
-    if not outer.set_running_or_notify_cancel():
-        return
-    if done.cancelled():
-        outer.set_exception(BrokenExecutor("the cluster gave the task up"))
-        return
-    error = done.exception()
-    if isinstance(error, (KilledWorker, CommClosedError)):
-        outer.set_exception(BrokenExecutor("every worker that tried it died"))
-    elif error is not None:
-        outer.set_exception(error)
-    else:
-        outer.set_result(done.result())
 
 
 @contextmanager

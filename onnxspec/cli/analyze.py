@@ -13,6 +13,7 @@ from onnxspec.cli.stored import opened_store
 from onnxspec.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from onnxspec.cli.fleet import Fleet
     from onnxspec.engine import Job
     from onnxspec.results import Report
     from onnxspec.settings import Settings
@@ -30,6 +31,7 @@ REQUIRE = (
 )
 
 
+DASK = "Let dask workers analyse: tcp://HOST:PORT, or local, or local:N."
 WHERE = "Show only layers such as 'alpha>6', 'trained=noise' or 'mp.sigma_mp<1'; repeatable."
 SORT = "Sort the layers shown by a field, '-FIELD' largest first."
 TOP = "Show so many layers at most."
@@ -92,6 +94,7 @@ def analyze(
         str | None, typer.Option(help="Largest model file, such as 500M or 4G.", envvar="ONNXSPEC_MAX_BYTES")
     ] = None,
     store: Annotated[str | None, typer.Option(metavar="PATH", help=STORE, envvar="ONNXSPEC_STORE")] = None,
+    dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help=DASK, envvar="ONNXSPEC_DASK")] = None,
     no_runtime_folding: Annotated[
         bool, typer.Option("--no-runtime-folding", help="Do not evaluate constant sub-graphs by onnxruntime.")
     ] = False,
@@ -101,7 +104,8 @@ def analyze(
     """Say how well each layer of ONNX models was trained, from the weights alone."""
     from dataclasses import replace
 
-    from onnxspec.cli.output import targets, write
+    from onnxspec.cli.fleet import Fleet, workers
+    from onnxspec.cli.output import targets
     from onnxspec.engine import Job
     from onnxspec.report.view import View
     from onnxspec.settings import Settings
@@ -127,13 +131,13 @@ def analyze(
     if compat is not None:
         raise typer.Exit(_weightwatcher(compat, models, format_name, output or [], job, base))
     wanted, shown = targets(format_name, output or []), View(tuple(where or ()), sort, top)
-    with opened_store(store, quiet=quiet, verbose=verbose) as results:
-        how = replace(job, store=results)
-        reports, codes = reports_of(
-            models, settings, how, layer or None, quiet=quiet, required=require_coverage, base=base
+    fleet = Fleet(wanted, shown)
+    with opened_store(store, quiet=quiet, verbose=verbose) as results, workers(dask) as executor:
+        how = replace(job, store=results, executor=executor)
+        _, codes = reports_of(
+            models, settings, how, layer or None, quiet=quiet, required=require_coverage, base=base, fleet=fleet
         )
-    if reports:
-        write(reports, wanted, shown)
+    fleet.finish()
     raise typer.Exit(worst(codes))
 
 
@@ -190,46 +194,58 @@ def reports_of(
     required: float | None = None,
     wanted: Mapping[str, Any] | None = None,
     base: str | None = None,
+    fleet: Fleet | None = None,
 ) -> tuple[list[Report], list[ExitCode]]:
     """Analyse (or, without settings, inspect) each model; a rejected one costs only itself."""
-    from dataclasses import replace
+    from contextlib import closing
 
     from onnxspec import engine
+    from onnxspec.cli.fleet import Analyst
     from onnxspec.cli.inputs import expand, opened
-    from onnxspec.cli.output import note, progress_bar
-    from onnxspec.summary import coverage_share
+    from onnxspec.cli.output import note, progress_of_models
 
     reports: list[Report] = []
     codes: list[ExitCode] = []
-    for path in expand(models):
-        try:
-            if isinstance(path, InputError):
-                raise path
-            source = opened(path, job.limits)
-            if settings is None:
-                report = engine.inspect(source, job=job, **(wanted or {}))
-            else:
-                with progress_bar(path, quiet=quiet) as progress:
-                    less = None if base is None else opened(base, job.limits)
-                    how = replace(job, progress=progress)
-                    report = engine.analyze(source, settings, layer=layer, base=less, job=how)
-        except InputError as error:
-            note(f"onnxspec: {error}")
-            codes.append(of_error(error))
-            continue
-        reports.append(report)
-        codes.append(of_report(report))
-        share = coverage_share(report.coverage)
-        if required is not None and share < required:
-            codes.append(ExitCode.FAILED)
-            note(
-                f"onnxspec: {report.model.path}: coverage {100 * share:.2f} % "
-                f"is below the required {100 * required:g} %"
-            )
-        if layer is not None and not any(x.reason != "not_selected" for x in report.layers):
-            raise UsageError(f"{path}: no layer matches {', '.join(layer)}; `onnxspec inspect` lists the names.")
-        _explain(report, of_report(report))
+    paths = list(expand(models))
+    if fleet is not None:
+        fleet.expect([path for path in paths if isinstance(path, str)])
+    analyst = Analyst(paths, settings, job, layer, base)
+    with progress_of_models(len(paths), quiet=quiet) as bar, closing(analyst):
+        for path in paths:
+            report = None
+            try:
+                if isinstance(path, InputError):
+                    raise path
+                if settings is None:
+                    report = engine.inspect(opened(path, job.limits), job=job, **(wanted or {}))
+                else:
+                    with bar(path) as progress:
+                        report = analyst.report(path, progress)
+                reports.append(report)
+                found = _judged(report, path, layer, required)
+            except InputError as error:
+                note(f"onnxspec: {error}")
+                found = [of_error(error)]
+            codes += found
+            if fleet is not None:
+                fleet.add(path if isinstance(path, str) else str(path).partition(":")[0], worst(found), report)
     return reports, codes
+
+
+def _judged(report: Report, path: str, layer: list[str] | None, required: float | None) -> list[ExitCode]:
+    """Give the exit codes of one report, and say why they are not 0."""
+    from onnxspec.cli.output import note
+    from onnxspec.summary import coverage_share
+
+    codes = [of_report(report)]
+    share = coverage_share(report.coverage)
+    if required is not None and share < required:
+        codes.append(ExitCode.FAILED)
+        note(f"onnxspec: {report.model.path}: coverage {100 * share:.2f} % is below the required {100 * required:g} %")
+    if layer is not None and not any(x.reason != "not_selected" for x in report.layers):
+        raise UsageError(f"{path}: no layer matches {', '.join(layer)}; `onnxspec inspect` lists the names.")
+    _explain(report, codes[0])
+    return codes
 
 
 def _explain(report: Report, code: ExitCode) -> None:

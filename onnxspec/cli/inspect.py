@@ -34,13 +34,14 @@ def inspect(
 ) -> None:
     """List the weights of ONNX models and how much of each file they are."""
     from onnxspec.cli.analyze import limits_of, reports_of, selection
-    from onnxspec.cli.output import targets, write
+    from onnxspec.cli.fleet import Fleet
+    from onnxspec.cli.output import targets
     from onnxspec.engine import Job
 
     wanted = targets(format_name, output or [])
     asked = selection(gates=gates, include=include, exclude=exclude, role=role)
     job = Job(limits=limits_of(max_bytes))
-    reports, codes = reports_of(models, None, job, None, quiet=quiet, required=require_coverage, wanted=asked)
-    if reports:
-        write(reports, wanted)
+    fleet = Fleet(wanted, lines=False)
+    _, codes = reports_of(models, None, job, None, quiet=quiet, required=require_coverage, wanted=asked, fleet=fleet)
+    fleet.finish()
     raise typer.Exit(worst(codes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Container, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -17,7 +17,20 @@ from onnxspec.results import Report
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Target", "check_figure", "note", "progress_bar", "targets", "targets_of", "write", "write_text"]
+    from onnxspec.report.fleet import FleetLine
+
+__all__ = [
+    "Target",
+    "check_figure",
+    "is_folder",
+    "note",
+    "progress_bar",
+    "progress_of_models",
+    "targets",
+    "targets_of",
+    "write",
+    "write_text",
+]
 
 Target = tuple[str, str | None]
 """A format, and the file to write, or None for standard output."""
@@ -61,7 +74,8 @@ def targets_of(format_name: str | None, outputs: Sequence[str], formats: Contain
         if equals and name in formats:
             found.append((name, path))
         else:
-            found.append((format_name or _ENDINGS.get(Path(output).suffix.lower(), "table"), output))
+            usual = "json" if is_folder(output) else _ENDINGS.get(Path(output).suffix.lower(), "table")
+            found.append((format_name or usual, output))
     if not found or (
         format_name is not None and all(path is not None and "=" in o for (_, path), o in zip(found, outputs))
     ):
@@ -69,19 +83,61 @@ def targets_of(format_name: str | None, outputs: Sequence[str], formats: Contain
     return found
 
 
-def write(reports: Sequence[Report], wanted: Sequence[Target], shown: View | None = None) -> None:
-    """Write reports to every target; a view concerns the formats that people read and CSV."""
+def is_folder(path: str | None) -> bool:
+    """Say whether an output names a folder, in which each model gets a file of its own."""
+    return path is not None and (path.endswith(("/", os.sep)) or Path(path).is_dir())
+
+
+def write(
+    reports: Sequence[Report],
+    wanted: Sequence[Target],
+    shown: View | None = None,
+    lines: Sequence[FleetLine] = (),
+) -> None:
+    """Write reports to every target.
+
+    Parameters
+    ----------
+    reports : sequence of Report
+        What to write.
+    wanted : sequence of Target
+        Where to.
+    shown : View, optional
+        The part of the layers for the formats that people read and CSV.
+    lines : sequence of FleetLine
+        How each model went; under the reports in a table.
+
+    Raises
+    ------
+    UsageError
+        A file cannot be written.
+    """
     arranged = [view(report, shown) for report in reports] if shown else reports
     for name, path in wanted:
         chosen = reports if name in WHOLE else arranged
-        if path is None and name == "table" and sys.stdout.isatty():
-            from onnxspec.report.table import print_reports
-
-            print_reports(chosen, sys.stdout, color="NO_COLOR" not in os.environ)
-        elif name in BINARY and path is not None:
+        if name in BINARY and path is not None:
             _to_file(Path(path), binary_formatter(name)(chosen))
+        elif path is None and name == "table" and sys.stdout.isatty():
+            _print_tables(chosen, lines)
         else:
-            write_text(formatter(name)(chosen), path)
+            text = formatter(name)(chosen) if chosen else ""
+            if name == "table" and lines:
+                from onnxspec.report import fleet
+
+                text += ("\n" if text else "") + fleet.render(lines)
+            write_text(text, path)
+
+
+def _print_tables(reports: Sequence[Report], lines: Sequence[FleetLine]) -> None:
+    """Show tables on the terminal, as wide as it is."""
+    from onnxspec.report.fleet import print_fleet
+    from onnxspec.report.table import print_reports
+
+    color = "NO_COLOR" not in os.environ
+    print_reports(reports, sys.stdout, color=color)
+    if lines:
+        sys.stdout.write("\n" if reports else "")
+        print_fleet(lines, sys.stdout, color=color)
 
 
 def write_text(text: str, path: str | None) -> None:
@@ -132,6 +188,36 @@ def check_figure(option: str, path: str | None) -> None:
 def note(message: str) -> None:
     """Say one sentence on standard error; it holds no control characters from the input."""
     sys.stderr.write("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in message) + "\n")
+
+
+@contextmanager
+def progress_of_models(
+    number: int, *, quiet: bool, stream: IO[str] | None = None
+) -> Iterator[Callable[[str], AbstractContextManager[Callable[[str, int, int], None] | None]]]:
+    """Show how many models are done, and the layers of the one in hand; give what is entered for each model."""
+    stream = sys.stderr if stream is None else stream
+    if number <= 1 or quiet or not stream.isatty():
+        yield lambda label: progress_bar(label, quiet=quiet, stream=stream)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+        models = progress.add_task("models", total=number)
+
+        @contextmanager
+        def one(label: str) -> Iterator[Callable[[str, int, int], None]]:
+            task = progress.add_task(label[-30:], total=100)
+            try:
+                yield lambda name, done, total: progress.update(
+                    task, completed=100 * done // max(total, 1), description=name[-30:]
+                )
+            finally:
+                progress.remove_task(task)
+                progress.advance(models)
+
+        yield one
 
 
 @contextmanager

@@ -32,7 +32,9 @@ def render(
     top: Annotated[int | None, typer.Option("--top", metavar="N", help=TOP, min=1)] = None,
 ) -> None:
     """Show saved JSON reports in another format."""
-    from onnxspec.cli.output import note, targets, write
+    from onnxspec.cli.exit_codes import of_report
+    from onnxspec.cli.fleet import Fleet
+    from onnxspec.cli.output import note, targets
     from onnxspec.cli.saved import load_reports
     from onnxspec.report.view import View
 
@@ -46,6 +48,9 @@ def render(
         except InputError as error:
             note(f"onnxspec: {error}")
             codes.append(of_error(error))
-    if found:
-        write(found, wanted, shown)
+    fleet = Fleet(wanted, shown)
+    fleet.expect([report.model.path for report in found])
+    for report in found:
+        fleet.add(report.model.path, of_report(report), report)
+    fleet.finish()
     raise typer.Exit(worst(codes))

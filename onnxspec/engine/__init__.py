@@ -6,12 +6,17 @@
     job.py        how an analysis runs, apart from what it computes
     plan.py       what each layer costs, and which are not started
     run.py        the layers, several at a time
+    blas.py       one thread for the linear algebra library
+    reuse.py      results that were kept in a store
+    remote.py     layers as tasks of other threads, processes or machines
+    fleet.py      models as such tasks
     assemble.py   the report
 """
 
 from __future__ import annotations
 
-from onnxspec.engine.analysis import analyze, analyze_many, inspect, iter_weights, weightwatcher_rows
+from onnxspec.engine.analysis import analyze, inspect, iter_weights, weightwatcher_rows
+from onnxspec.engine.fleet import analyze_many
 from onnxspec.engine.job import Job, Progress
 
 __all__ = ["Job", "Progress", "analyze", "analyze_many", "inspect", "iter_weights", "weightwatcher_rows"]

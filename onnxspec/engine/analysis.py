@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ from onnxspec.settings import Settings
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["analyze", "analyze_many", "inspect", "iter_weights", "weightwatcher_rows"]
+__all__ = ["analyze", "inspect", "iter_weights", "weightwatcher_rows"]
 
 
 def analyze(
@@ -120,41 +119,6 @@ def iter_weights(path: str | Path | Source, *, job: Job | None = None, **options
     chosen, how = sort_options(None, job, options)
     with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
         yield from survey(model, how.limits, _wanted(chosen), runtime_folding=how.runtime_folding).weights
-
-
-def analyze_many(
-    paths: Sequence[str | Path],
-    settings: Settings | None = None,
-    *,
-    executor: Executor | None = None,
-    **options: Any,
-) -> list[Report]:
-    """Analyse several models, in order; any concurrent.futures executor may run them.
-
-    Parameters
-    ----------
-    paths : sequence of str or Path
-        The models.
-    settings : Settings, optional
-        What to compute, and how.
-    executor : concurrent.futures.Executor, optional
-        Of threads, processes or other machines. Models are its tasks, and each task analyses
-        one layer at a time unless `jobs` says otherwise. For few large models, give it to
-        `analyze` instead: there layers are the tasks.
-    **options
-        As of `analyze`. What goes to other processes must pickle, so no `progress`.
-
-    Raises
-    ------
-    InputError
-        One of the models was rejected.
-    """
-    if executor is None:
-        return [analyze(path, settings, **options) for path in paths]
-    if "job" not in options:
-        options = {"jobs": 1, **options}
-    futures = [executor.submit(analyze, path, settings, **options) for path in paths]
-    return [future.result() for future in futures]
 
 
 def weightwatcher_rows(

@@ -24,7 +24,7 @@ from onnxspec import __version__
 from onnxspec.engine.blas import one_blas_thread
 from onnxspec.engine.job import Job
 from onnxspec.engine.plan import FLOPS, flops, refusal
-from onnxspec.engine.reuse import analyzed, reusing, spared
+from onnxspec.engine.reuse import analyzed, place_of, reusing, spared
 from onnxspec.engine.run import corrected
 from onnxspec.errors import InputError, TensorError, UsageError
 from onnxspec.facts import without_numbers
@@ -106,7 +106,6 @@ def sent(model: Model, wanted: SurveyOptions, job: Job) -> RemoteModel:
     """
     if model.source.folder is None:
         raise UsageError("workers open models by their path; standard input has none. Save it to a file first.")
-    place = getattr(job.store, "place", job.store)
     return RemoteModel(
         path=str(Path(model.source.path).absolute()),
         bytes=model.source.size,
@@ -117,7 +116,7 @@ def sent(model: Model, wanted: SurveyOptions, job: Job) -> RemoteModel:
         wanted=wanted,
         allow_hard_links=job.allow_hard_links,
         runtime_folding=job.runtime_folding,
-        store=None if place is None else _absolute(str(place)),
+        store=place_of(job.store),
     )
 
 
@@ -216,9 +215,7 @@ class _Asked:
         """Note where the result came from."""
         self.others.add(answer.code)
         if self.store is not None:
-            self.store.reused += answer.reused
-            self.store.added += answer.added
-            self.store.problems.extend(p for p in answer.problems if p not in self.store.problems)
+            self.store.account(answer.reused, answer.added, answer.problems)
 
     def warn(self) -> None:
         """Say where workers have other libraries or another kind of processor."""
@@ -357,13 +354,6 @@ class _Use:
 
 
 _OPEN = _OpenModels()
-
-
-def _absolute(place: str) -> str:
-    """Give the file of a store for a process in another folder."""
-    from onnxspec.store import located
-
-    return str(located(place).absolute())
 
 
 def _this_process() -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from onnxspec.store import ResultStore
 
-__all__ = ["LayerTask", "analyzed", "reusing", "spared", "stored"]
+__all__ = ["LayerTask", "analyzed", "place_of", "reusing", "spared", "stored"]
 
 LayerTask = Callable[[WeightMatrix, Settings], Layer]
 """The whole job of one layer: `onnxspec.layer.analyze_layer`, or something that wraps it.
@@ -51,12 +51,21 @@ def spared(
     return store.find(weight, settings) or refused
 
 
+def place_of(store: ResultStore | str | Path | None) -> str | None:
+    """Give the file of a store for another process, which may stand in another folder."""
+    if store is None:
+        return None
+    from onnxspec.store import ResultStore, located
+
+    return str(located(store.place if isinstance(store, ResultStore) else store).absolute())
+
+
 @contextmanager
-def stored(place: ResultStore | str | Path | None) -> Iterator[ResultStore | None]:
+def stored(place: ResultStore | str | Path | None, *, warned: bool = True) -> Iterator[ResultStore | None]:
     """Open a store for one analysis, or give the one that is open already.
 
-    What is wrong with a store that is opened here is a `StoreWarning`; whoever
-    opens one finds it in its `problems`.
+    What is wrong with a store that is opened here is a `StoreWarning`, where nobody
+    looks into its `problems`.
     """
     if place is None:
         yield None
@@ -68,5 +77,5 @@ def stored(place: ResultStore | str | Path | None) -> Iterator[ResultStore | Non
         return
     with ResultStore(place) as store:
         yield store
-    for problem in store.problems:
+    for problem in store.problems if warned else ():
         warnings.warn(problem, StoreWarning, stacklevel=4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,6 +93,13 @@ class ResultStore:
                 with contextlib.suppress(StoreError):  # a date that is missing costs nothing
                     database.touch(self._used)
             database.close()
+
+    def account(self, reused: int, added: int, problems: Iterable[str]) -> None:
+        """Add what workers with a store of their own at the same place did."""
+        with self._lock:
+            self.reused += reused
+            self.added += added
+            self.problems.extend(problem for problem in problems if problem not in self.problems)
 
     def find(self, weight: WeightMatrix, settings: Settings) -> Layer | None:
         """Give the result of a weight, under the names of the file at hand; None where there is none."""

@@ -28,7 +28,7 @@ LIBRARIES = {
     "onnx": {"reading/proto.py"},
     "numba": {"_jit.py"},
     "typer": {"cli/"},
-    "rich": {"cli/", "report/table.py"},
+    "rich": {"cli/", "report/fleet.py", "report/table.py"},
     "matplotlib": {"plots/"},
     "jinja2": {"report/html.py"},
     "distributed": {"distributed.py"},
