@@ -50,11 +50,7 @@ class DaskExecutor(Executor):
 
 
 class _DaskFuture(Future[Any]):
-    """A future that asks dask each time.
-
-    It asks again at intervals: where a worker dies while a result is on its way, the
-    answer may be lost with it (seen with distributed 2026.8).
-    """
+    """A future that asks dask at intervals, and looks whether there are workers left to wait for."""
 
     def __init__(self, executor: DaskExecutor, asked: Any) -> None:
         super().__init__()
@@ -106,6 +102,7 @@ def dask_executor(address: str) -> Iterator[DaskExecutor]:
     from onnxspec.engine.cores import usable_cores
 
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError:
         raise UsageError("--dask needs dask.distributed: pip install 'onnxspec[dask]'.") from None
@@ -114,6 +111,8 @@ def dask_executor(address: str) -> Iterator[DaskExecutor]:
         raise UsageError(f"--dask is {address!r}; give tcp://HOST:PORT, local or local:N.")
     with ExitStack() as stack:
         stack.callback(_quiet_logs())
+        # dask takes a worker off a local cluster for good where it is not back in 15 s; a loaded machine needs longer
+        stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": f"{LONELY_SECONDS:.0f} s"}))
         try:
             if local is not None:
                 cluster = LocalCluster(

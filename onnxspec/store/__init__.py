@@ -8,7 +8,7 @@
     results.py    the store that an analysis uses
 
 Whatever is wrong with a store costs its use, never the analysis and never a number
-(docs/decisions/011).
+(docs/decisions/010).
 """
 
 from __future__ import annotations
