@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from onnxspec.engine.assemble import assemble
+from onnxspec.engine.blas import one_blas_thread
 from onnxspec.engine.cores import usable_cores
 from onnxspec.engine.job import Job, sort_options
 from onnxspec.engine.plan import patterns_of
-from onnxspec.engine.run import one_blas_thread, run_layers
+from onnxspec.engine.run import run_layers
 from onnxspec.errors import TensorError
 from onnxspec.facts import blank_layer
 from onnxspec.graph import Survey, SurveyOptions, WeightMatrix, survey

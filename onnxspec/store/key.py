@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["NOT_NUMERICAL", "code_version", "layer_key"]
 
-NOT_NUMERICAL = frozenset({"catalogue", "cli", "comparing", "distributed", "plots", "policy", "report", "studies"})
+NOT_NUMERICAL = frozenset({"catalogue", "cli", "distributed", "plots", "policy", "report", "studies"})
 """Parts of the package that decide no number; a change of any other makes new keys."""
 
 SELECTING = frozenset({"gates", "include", "exclude", "roles"})
 """Settings that choose matrices and roles; what they chose stands in the weight's own digest."""
+
+SOURCES = frozenset({".py", ".npy", ".npz"})
+"""Endings of files that decide numbers: code, and tables of null laws."""
 
 LIBRARIES = ("scipy", "numba", "powerlaw", "ml_dtypes")
 
@@ -48,7 +51,7 @@ def layer_key(weight: WeightMatrix, settings: Settings) -> bytes:
 def code_version() -> str:
     """Name the code and the libraries that make the numbers: the package's version and a digest.
 
-    The digest covers the sources of the package (without `NOT_NUMERICAL`), the
+    The digest covers the sources and tables of the package (without `NOT_NUMERICAL`), the
     versions of the libraries, the linear algebra library with the kernels that it
     chose for this processor, and the vector instructions that NumPy found. Floating-point
     sums differ in their last bits where one of these does.
@@ -60,7 +63,7 @@ def code_version() -> str:
     """
     digest = hashlib.blake2b(json.dumps(_environment(), sort_keys=True).encode(), digest_size=8)
     package = Path(__file__).resolve().parents[1]
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted(path for path in package.rglob("*") if path.suffix in SOURCES):
         relative = path.relative_to(package)
         if relative.parts[0].removesuffix(".py") not in NOT_NUMERICAL:
             digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")

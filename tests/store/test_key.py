@@ -133,8 +133,10 @@ def test_the_version_depends_on_sources_and_libraries(monkeypatch: pytest.Monkey
     before = compute()
     assert before == compute()
     read = Path.read_bytes
-    for name, changes in (("spectra/eigen.py", True), ("layer.py", True), ("cli/analyze.py", False)):
+    tables = [("laws/tracy_widom.npy", True), ("fits/bulk_null.npz", True)]
+    for name, changes in (("spectra/eigen.py", True), ("layer.py", True), ("cli/analyze.py", False), *tables):
         path = PACKAGE / name
+        assert path.is_file()
         with monkeypatch.context() as patched:
             patched.setattr(Path, "read_bytes", lambda self, path=path: read(self) + (b"#" if self == path else b""))
             assert (compute() != before) is changes, name

@@ -117,12 +117,12 @@ import os, signal, sys
 import onnxspec, onnxspec.layer
 from onnxspec.store import ResultStore
 original, left = onnxspec.layer.analyze_layer, int(sys.argv[3])
-def killed(weight, settings):
+def killed(*arguments):
     global left
     left -= 1
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
-    return original(weight, settings)
+    return original(*arguments)
 onnxspec.layer.analyze_layer = killed
 onnxspec.analyze(sys.argv[1], store=ResultStore(sys.argv[2]), min_evals=10, jobs=1)
 """
