@@ -31,6 +31,38 @@ ENTRIES = (
         source="Kendall 1945",
     ),
     _relation(
+        name="series.stratified_tau",
+        title="Kendall's tau within groups",
+        what="Over the pairs of models of one group alone, all groups together: many groups that are too small to "
+        "conclude anything may do so together.",
+        formula="sum (concordant - discordant) / sqrt(pairs untied in x * pairs untied in y), pairs within groups",
+        how_to_read="Its p-value, stratified_p, permutes the accuracies within each group.",
+    ),
+    _relation(
+        name="series.stratified_p",
+        title="p-value of stratified_tau",
+        what="Share of 9,999 permutations of the accuracies within each group that do as well, two-sided.",
+        formula="(permutations that do as well + 1) / 10,000",
+    ),
+    _relation(
+        name="series.pooled_tau",
+        title="Kendall's tau over all models",
+        what="What the groups are compared with: it sees differences between groups and within them.",
+        formula="tau-b",
+    ),
+    _relation(
+        name="series.between_tau",
+        title="Kendall's tau between groups",
+        what="Over the groups' means of metric and accuracy.",
+        formula="tau-b of (mean x, mean y)",
+    ),
+    _relation(
+        name="series.threshold",
+        title="smallest tau whose sign counts",
+        what="Signs of taus of this size or less decide nothing about Simpson's paradox.",
+        formula="0.3",
+    ),
+    _relation(
         name="series.spearman",
         title="Spearman's rho",
         what="Pearson's correlation of the ranks; equal numbers get the mean of their ranks.",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Places = NDArray[np.intp]
 
-__all__ = ["FEWEST", "LARGEST", "LEVEL", "Correlations", "Line", "correlate", "kendall_tau", "tidy"]
+__all__ = ["FEWEST", "LARGEST", "LEVEL", "Correlations", "Line", "correlate", "drawn", "kendall_tau", "tidy"]
 
 FEWEST = 3
 """Fewest models for a correlation or a line: any two are ordered perfectly."""
@@ -198,9 +198,9 @@ def _every_order(n: int) -> Places:
     return np.array(list(permutations(range(n))), np.intp)
 
 
-def _drawn(n: int, wanted: int) -> int:
-    """Give how many permutations or resamples of n models fit into the budget."""
-    return max(LEAST_DRAWN, min(wanted, BUDGET // max(1, n * (n - 1) // 2)))
+def drawn(pairs: int, wanted: int) -> int:
+    """Give how many permutations or resamples fit into the budget, each looking at so many pairs."""
+    return max(LEAST_DRAWN, min(wanted, BUDGET // max(1, pairs)))
 
 
 def _orders(key: int, n: int) -> tuple[int, bool, Iterator[Places]]:
@@ -209,7 +209,7 @@ def _orders(key: int, n: int) -> tuple[int, bool, Iterator[Places]]:
     if n <= ALL_PERMUTATIONS:
         every = _every_order(n)
         return len(every), True, (every[k : k + step] for k in range(0, len(every), step))
-    count = _drawn(n, DRAWN_PERMUTATIONS)
+    count = drawn(n * (n - 1) // 2, DRAWN_PERMUTATIONS)
 
     def blocks() -> Iterator[Places]:
         for start in range(0, count, step):
@@ -266,7 +266,7 @@ def _resampled(x: Array, y: Array, key: int) -> tuple[dict[str, tuple[float, flo
     if n < FEWEST_RESAMPLED:
         reason = "too_few_models"
         return {}, reason
-    count = _drawn(n, RESAMPLES)
+    count = drawn(n * (n - 1) // 2, RESAMPLES)
     step = max(1, CHUNK // (n * (n - 1) // 2))
     parts: dict[str, list[Array]] = {}
     for start in range(0, count, step):

@@ -7,6 +7,7 @@ from itertools import combinations
 from statistics import fmean
 
 from onnxspec.comparing.correlations import FEWEST, kendall_tau, tidy
+from onnxspec.comparing.stratified import within_groups
 from onnxspec.results.series import Paradox
 
 __all__ = ["THRESHOLD", "simpson"]
@@ -57,11 +58,14 @@ def simpson(
         for (one, tau), (other, against) in combinations(strong.items(), 2)
         if tau * against < 0.0
     ]
+    inside = within_groups(list(groups.values()))
     return Paradox(
         metric=metric,
         flagged=bool(evidence),
         pooled_tau=total,
         within_tau=within,
+        stratified_tau=inside.tau,
+        stratified_p=inside.p_value,
         between_tau=_tau(means),
         threshold=THRESHOLD,
         evidence=tuple(evidence),

@@ -76,14 +76,23 @@ def _p(statistic: Statistic) -> str:
 def _paradoxes(series: Series) -> Iterator[str]:
     if not series.paradoxes:
         return
-    flagged = [paradox for paradox in series.paradoxes if paradox.flagged]
     yield ""
-    yield "### Simpson's paradox"
+    yield f"### {code(f'Within and between groups (column {series.by})')}"
     yield ""
-    if not flagged:
-        yield "No metric whose sign differs between all models and a group, or between two groups."
-    for paradox in flagged:
-        yield f"- {code(paradox.metric)}: {code('; '.join(paradox.evidence), 400)}"
+    yield "| metric | within groups | p | all models | between groups | Simpson's paradox |"
+    yield "|:--|--:|--:|--:|--:|:--|"
+    for paradox in series.paradoxes:
+        values = (paradox.stratified_tau, paradox.stratified_p, paradox.pooled_tau, paradox.between_tau)
+        within, p, total, between = values
+        cells = (
+            code(paradox.metric),
+            *(
+                "-" if value is None else text.format(value)
+                for value, text in ((within, "{:+.3f}"), (p, "{:.2g}"), (total, "{:+.3f}"), (between, "{:+.3f}"))
+            ),
+            code("; ".join(paradox.evidence), 400) if paradox.flagged else "",
+        )
+        yield f"| {' | '.join(cells)} |"
 
 
 def _models(series: Series) -> Iterator[str]:

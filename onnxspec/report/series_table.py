@@ -15,6 +15,7 @@ WIDTH = 80
 NAME = 24
 HEADER = f"{'metric':<{NAME}}   tau         95 %      p    rho    R2   RMSE    LOO"
 MOST_NOTES = 20
+MOST_EVIDENCE = 2
 
 
 def render(series: Series) -> str:
@@ -79,9 +80,20 @@ def _line(relation: Relation) -> str:
 
 
 def _paradoxes(series: Series) -> Iterator[str]:
-    """Say where groups and the whole tell different stories."""
+    """Set what holds within groups beside what holds over all and between them, and say where signs differ."""
     if not series.paradoxes:
         return
+    yield ""
+    yield shortened(plain(f"Within and between groups (column {series.by})"), WIDTH)
+    yield f"{'metric':<{NAME}} within      p   all between"
+    for paradox in series.paradoxes:
+        if paradox.stratified_tau is None:
+            continue
+        cells = (paradox.stratified_tau, paradox.pooled_tau, paradox.between_tau)
+        within, total, between = ("-" if value is None else f"{value:+.2f}" for value in cells)
+        p = "-" if paradox.stratified_p is None else f"{paradox.stratified_p:.4f}"
+        flag = " S" if paradox.flagged else ""
+        yield f"{shortened(plain(paradox.metric), NAME):<{NAME}} {within:>6} {p:>6} {total:>5} {between:>7}{flag}"
     flagged = [paradox for paradox in series.paradoxes if paradox.flagged]
     threshold = series.paradoxes[0].threshold
     yield ""
@@ -91,9 +103,12 @@ def _paradoxes(series: Series) -> Iterator[str]:
             f"groups, with |tau| > {threshold:g} on both sides"
         )
         return
-    yield "Simpson's paradox: the sign of tau depends on which models are compared"
+    yield "S: Simpson's paradox, the sign of tau depends on which models are compared"
     for paradox in flagged:
-        yield from _wrapped(f"- {paradox.metric}: {'; '.join(paradox.evidence)}", indent="  ")
+        shown = [*paradox.evidence[:MOST_EVIDENCE]]
+        more = len(paradox.evidence) - len(shown)
+        told = "; ".join(shown) + (f"; and {more} more pairs" if more else "")
+        yield from _wrapped(f"- {paradox.metric}: {told}", indent="  ")
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:

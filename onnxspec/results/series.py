@@ -153,6 +153,8 @@ class Paradox:
         Kendall's tau over all models.
     within_tau : mapping of str to float or None
         Kendall's tau of each group.
+    stratified_tau, stratified_p : float or None
+        Kendall's tau over the pairs within groups, and its p-value by permutation within groups.
     between_tau : float or None
         Kendall's tau over the groups' means.
     threshold : float
@@ -165,6 +167,8 @@ class Paradox:
     flagged: bool
     pooled_tau: float | None
     within_tau: Mapping[str, float | None]
+    stratified_tau: float | None
+    stratified_p: float | None
     between_tau: float | None
     threshold: float
     evidence: tuple[str, ...] = ()

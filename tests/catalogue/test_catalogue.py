@@ -25,7 +25,7 @@ from onnxspec.fits.verdict import PowerLawVerdict
 from onnxspec.graph.bases import REASONS
 from onnxspec.results import Coverage, Layer, Quantization, Summary
 from onnxspec.results.comparison import ChangeKind
-from onnxspec.results.series import Relation
+from onnxspec.results.series import Paradox, Relation
 from onnxspec.settings import ROLES, Settings
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.metrics import metrics
@@ -79,6 +79,7 @@ def has_entry(prefix: str, name: str) -> bool:
         (Traps, "traps."),
         (Localisation, "localisation."),
         (Relation, "series."),
+        (Paradox, "series."),
     ],
 )
 def test_every_number_has_an_entry(cls: type, prefix: str) -> None:
@@ -114,7 +115,7 @@ def test_no_metric_is_unknown_to_the_code() -> None:
         "erg.": {f.name for f in fields(Erg)},
         "traps.": {f.name for f in fields(Traps)},
         "localisation.": {f.name for f in fields(Localisation)},
-        "series.": {f.name for f in fields(Relation)} | {metric.name for metric in CAPACITY},
+        "series.": {f.name for cls in (Relation, Paradox) for f in fields(cls)} | {metric.name for metric in CAPACITY},
     }
     for name in METRICS:
         prefix = name[: len(name) - len(name.rpartition(".")[2])]

@@ -10,6 +10,7 @@ import pytest
 
 from onnxspec.comparing.paradox import simpson
 from onnxspec.comparing.series import rank
+from onnxspec.comparing.stratified import within_groups
 from onnxspec.results.series import Member, Series
 
 # Table 1 of Nature Communications 12, 4122 (2021): RMSE, R2, tau; and the leave-one-out errors of the same data
@@ -157,3 +158,37 @@ def test_models_without_a_metric_are_left_out_and_named() -> None:
     assert not y.conclusive
     with pytest.raises(KeyError):
         found.relation("z")
+
+
+def test_the_trend_within_groups_is_that_of_their_pairs() -> None:
+    """Seven groups of three in perfect order conclude what none of them could."""
+    groups = [[(float(k), 10.0 * g + k) for k in range(3)] for g in range(7)]
+    found = within_groups(groups)
+    assert found.tau == 1.0
+    assert found.pairs == 21
+    assert found.p_value is not None
+    assert found.p_value <= 2e-4  # 2 / 6**7, of 9,999 drawn
+    assert within_groups([groups[0]]).p_value == pytest.approx(2 / 6, abs=0.03)
+    assert within_groups([[(1.0, 2.0)], []]) == (None, None, 0)
+    assert within_groups([[(1.0, 2.0), (1.0, 3.0)]]).tau is None
+
+
+def test_the_trend_within_groups_sees_nothing_between_them() -> None:
+    rng = np.random.default_rng(11)
+    groups = [rng.normal(size=(5, 2)) + np.array([100.0 * g, 50.0 * g]) for g in range(6)]
+    shifted = [group + np.array([7.0 * k, -3.0 * k]) for k, group in enumerate(reversed(groups))]
+    first = within_groups([list(map(tuple, group.tolist())) for group in groups])
+    second = within_groups([list(map(tuple, group.tolist())) for group in shifted])
+    assert first.tau == second.tau
+    signs = [np.sign((a - b)[0] * (a - b)[1]) for group in groups for k, a in enumerate(group) for b in group[:k]]
+    assert first.tau == pytest.approx(np.mean(signs))
+
+
+def test_p_values_within_groups_are_uniform_without_a_relation() -> None:
+    rng = np.random.default_rng(12)
+    p = []
+    for _ in range(60):
+        found = within_groups([list(map(tuple, rng.normal(size=(3, 2)).tolist())) for _ in range(5)])
+        p.append(found.p_value or 0.0)
+    assert 0.3 < np.mean(p) < 0.75
+    assert np.mean(np.array(p) <= 0.1) <= 0.1 + 3.0 * np.sqrt(0.09 / 60)
