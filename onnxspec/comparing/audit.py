@@ -21,11 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxspec.comparing.grids import MAX_CODE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
+    from onnxspec.comparing.grids import Grid
     from onnxspec.comparing.stores import Store
     from onnxspec.results import Layer, Quantization
 
@@ -39,11 +42,15 @@ WORST = 5
 SIGMAS = 3.0
 """Standard errors by which alpha must move to be named."""
 
+_BLOCK = 2**16
+
 DIRECTED = 1.3
 """Times the edge of an error without direction from which it is named."""
 
 
-def audit(exact: Array, coded: Array, store: Store, declared: Quantization | None) -> dict[str, Any]:
+def audit(
+    exact: Array, coded: Array, store: Store, declared: Quantization | None, clipped: int | None
+) -> dict[str, Any]:
     """Measure what quantisation did to the values.
 
     Parameters
@@ -54,6 +61,8 @@ def audit(exact: Array, coded: Array, store: Store, declared: Quantization | Non
         Of `coded`.
     declared : Quantization or None
         What the file says of it.
+    clipped : int or None
+        Elements beyond the last code.
 
     Returns
     -------
@@ -61,8 +70,8 @@ def audit(exact: Array, coded: Array, store: Store, declared: Quantization | Non
         Plain data; the worst channels are output channels, by effective bits.
     """
     error = coded - exact
-    squares = np.sum(error * error, axis=1)
-    power = np.sum(exact * exact, axis=1)
+    squares = np.einsum("ij,ij->i", error, error)
+    power = np.einsum("ij,ij->i", exact, exact)
     ranges = np.ptp(exact, axis=1)
     columns = exact.shape[1]
     usable = (squares > 0.0) & (power > 0.0) & (ranges > 0.0)
@@ -83,7 +92,7 @@ def audit(exact: Array, coded: Array, store: Store, declared: Quantization | Non
         "effective_bits_median": _median(bits),
         "worst_channels": [{"channel": int(channels[i]), "effective_bits": float(bits[i])} for i in order],
     }
-    return facts | _codes(exact, coded, store, declared)
+    return facts | _codes(coded, store, declared, clipped)
 
 
 def _granularity(store: Store, declared: Quantization | None) -> str | None:
@@ -92,24 +101,32 @@ def _granularity(store: Store, declared: Quantization | None) -> str | None:
     return None if store.grid is None else store.grid.groups.granularity
 
 
-def _codes(exact: Array, coded: Array, store: Store, declared: Quantization | None) -> dict[str, Any]:
-    """Count clipped and unused codes, by the grid that the values lie on."""
+def _codes(coded: Array, store: Store, declared: Quantization | None, clipped: int | None) -> dict[str, Any]:
+    """Count used and unused codes, by the grid that the values lie on."""
     at_ends = None if declared is None else declared.clipped
     unused = None if declared is None else declared.unused
     if store.grid is None:
-        return {"clipped": None, "at_ends": at_ends, "unused_codes": unused, "codes_reason": "no_grid"}
-    grid = store.grid
-    beyond = (coded >= grid.high) & (exact > coded + store.half * 1.002)
-    beyond |= (coded <= grid.low) & (exact < coded - store.half * 1.002)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        codes = np.where(grid.steps > 0.0, np.rint(coded / grid.steps), 0.0)
-    used = np.unique(codes).size
+        return {"clipped": clipped, "at_ends": at_ends, "unused_codes": unused, "codes_reason": "no_grid"}
+    used = _used(coded, store.grid)
     return {
-        "clipped": int(np.count_nonzero(beyond)),
+        "clipped": clipped,
         "at_ends": at_ends,
-        "codes_used": int(used),
-        "unused_codes": unused if unused is not None else max(0, 2**grid.bits - int(used)),
+        "codes_used": used,
+        "unused_codes": unused if unused is not None else max(0, 2**store.grid.bits - used),
     }
+
+
+def _used(coded: Array, grid: Grid) -> int:
+    """Count the codes that occur."""
+    seen = np.zeros(2 * MAX_CODE + 1, dtype=bool)
+    with np.errstate(divide="ignore"):
+        inverse = np.where(grid.steps > 0.0, 1.0 / grid.steps, 0.0)
+    rows = max(1, _BLOCK // max(1, coded.shape[1]))
+    for start in range(0, len(coded), rows):
+        part = slice(start, start + rows)
+        codes = coded[part] * (inverse[part] if len(inverse) > 1 else inverse)
+        seen[np.rint(codes).astype(np.int16).ravel() + MAX_CODE] = True
+    return int(np.count_nonzero(seen))
 
 
 def moved_beyond(

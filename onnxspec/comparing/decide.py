@@ -59,6 +59,8 @@ class Facts:
         How each is stored in few bits.
     batch_norm_a, batch_norm_b : bool or None
         Whether a BatchNormalization follows.
+    single_a, single_b : bool
+        Whether float32 is known to hold the values.
     convolution : bool
         Whether a BatchNormalization may have been folded into it.
     """
@@ -68,6 +70,8 @@ class Facts:
     quantization_b: Quantization | None = None
     batch_norm_a: bool | None = None
     batch_norm_b: bool | None = None
+    single_a: bool = False
+    single_b: bool = False
     convolution: bool = False
 
 
@@ -157,8 +161,8 @@ class _Case:
         if self._stores is None:
             positions = self.facts.positions
             self._stores = (
-                store_of(self.a, positions, self.facts.quantization_a),
-                store_of(self.b, positions, self.facts.quantization_b),
+                store_of(self.a, positions, self.facts.quantization_a, single=self.facts.single_a or None),
+                store_of(self.b, positions, self.facts.quantization_b, single=self.facts.single_b or None),
             )
             if self.decision.store_a is None:
                 self.decision.store_a, self.decision.store_b = self._stores
@@ -340,6 +344,7 @@ class _Case:
         store_a, store_b = self.stores()
         moved = self.a != self.b
         half = np.broadcast_to(np.maximum(store_a.half, store_b.half), self.a.shape)[moved]
+        half = np.maximum(half, 2.0**-24 * np.abs(self.b[moved]))
         with np.errstate(divide="ignore"):
             steps = float(np.median(np.abs(self.b - self.a)[moved] / (2.0 * half)))
         if steps < ULPS:

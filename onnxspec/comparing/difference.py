@@ -136,8 +136,9 @@ def difference_facts(d: Array, found: Spectrum, *, min_evals: int = 50) -> dict[
     facts |= {"stable_rank": norm / top**2, "edge_ratio": top / iid}
     fit = fit_power_law(found.positive_evals, min_evals=min_evals)
     facts |= {"alpha": fit.alpha, "alpha_stderr": fit.alpha_stderr, "D": fit.D, "alpha_reason": fit.reason}
-    scale = float(np.mean(d**2))
-    kurtosis = float(np.mean(d**4)) / scale**2 - 3.0 if scale > 0.0 and math.isfinite(1.0 / scale**2) else 0.0
+    scale = norm / d.size
+    squares = d * d
+    kurtosis = float(np.vdot(squares, squares)) / d.size / scale**2 - 3.0 if scale**2 > 1e-300 else 0.0
     bulk = fit_bulk(found.evals, found.N, found.M, kurtosis=kurtosis)
     facts |= {"spikes": bulk.spikes, "sigma_mp": bulk.sigma_mp, "D_bulk_p": bulk.D_bulk_p, "bulk_reason": bulk.reason}
     return facts

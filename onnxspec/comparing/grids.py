@@ -189,16 +189,17 @@ def _codes(groups: Array, spacing: float) -> tuple[Array, int, float] | None:
         return None
     most = int(min(MAX_CODE, 0.25 / (1.5 * spacing)))
     steps = np.zeros(len(groups))
-    evidence, levels, held, total = 0.0, 1, 0, 0
+    evidence, levels, held, total, guess = 0.0, 1, 0, 0, 0
     for start in range(0, filled.size, _BATCH):
         rows = filled[start : start + _BATCH]
         ratio = groups[rows] / largest[rows, None]
-        k = _least_multiples(ratio, most, spacing)
+        k = _multiples(ratio, most, spacing, guess)
         if k is None:
             return None
+        guess = int(np.bincount(k.astype(np.int64)).argmax())
         steps[rows] = largest[rows] / k
-        codes = np.rint(ratio * k[:, None])
-        levels = max(levels, int((codes.max(axis=1) - codes.min(axis=1)).max()) + 1)
+        span = (ratio.max(axis=1) - ratio.min(axis=1)) * k
+        levels = max(levels, int(np.rint(span.max())) + 1)
         count = np.count_nonzero(ratio, axis=1)
         nats = (count - 1) * -np.log(2.0 * _tolerance(k, spacing)) - math.log(MAX_CODE)
         evidence += float(np.maximum(nats, 0.0).sum())
@@ -209,8 +210,33 @@ def _codes(groups: Array, spacing: float) -> tuple[Array, int, float] | None:
     return steps, max(1, math.ceil(math.log2(levels))), evidence
 
 
+def _multiples(ratio: Array, most: int, spacing: float, guess: int) -> Array | None:
+    """Give for each row the least k for which all its elements times k are whole; None where a row has none.
+
+    Most rows have the k of the rows before, which is tried first; a smaller one could only divide it.
+    """
+    if not 1 < guess <= most:
+        return _least_multiples(ratio, most, spacing)
+    x = ratio * guess
+    x -= np.rint(x)
+    np.abs(x, out=x)
+    tried = x.max(axis=1) <= _tolerance(float(guess), spacing)
+    k = np.full(len(ratio), float(guess))
+    for divisor in [d for d in range(1, guess // 2 + 1) if guess % d == 0]:
+        open_rows = np.flatnonzero(tried & (k == guess))
+        y = ratio[open_rows] * divisor
+        y = np.abs(y - np.rint(y)).max(axis=1, initial=0.0)
+        k[open_rows[y <= _tolerance(float(divisor), spacing)]] = divisor
+    if not tried.all():
+        rest = _least_multiples(ratio[~tried], most, spacing)
+        if rest is None:
+            return None
+        k[~tried] = rest
+    return k
+
+
 def _least_multiples(ratio: Array, most: int, spacing: float) -> Array | None:
-    """Give for each row the least k for which all its elements times k are whole; None where a row has none."""
+    """Give the same by trying all of them."""
     candidates = np.arange(1, most + 1, dtype=np.float64)
     probes = ratio[:, :: max(1, ratio.shape[1] // _PROBES)][:, :_PROBES]
     alive = np.ones((len(ratio), most), dtype=bool)

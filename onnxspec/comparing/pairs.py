@@ -30,10 +30,13 @@ __all__ = ["NOT_COMPARABLE", "as_matrix", "compared_pair", "name_shared_orders",
 NOT_COMPARABLE = frozenset({"batch_norm_folded", "channels_scaled", "not_finite"})
 """Changes after which metrics of a spectrum are not held against each other."""
 
+_SAME_SPACE = frozenset({"cast", "rounding", "scale_change_only"})
+"""Changes that leave the leading directions where they are, up to the error that is given."""
+
 _STRANGERS = frozenset({"unrelated", "reinitialised", "same_spectrum"})
 
 
-def as_matrix(canonical: Array) -> Array:
+def as_matrix(canonical: NDArray[Any]) -> Array:
     """Give the canonical form ``(groups, outputs, inputs, positions)`` as one matrix, a row for each output."""
     groups, outputs, inputs, positions = canonical.shape
     return np.ascontiguousarray(canonical.reshape(groups * outputs, inputs * positions), dtype=np.float64)
@@ -64,14 +67,16 @@ def plain_pair(
     )
 
 
-def compared_pair(layers: tuple[Layer, Layer], values: tuple[Array, Array], matched_by: MatchedBy) -> LayerPair:
+def compared_pair(
+    layers: tuple[Layer, Layer], values: tuple[NDArray[Any], NDArray[Any]], matched_by: MatchedBy
+) -> LayerPair:
     """Compare two layers by their values.
 
     Parameters
     ----------
     layers : (Layer, Layer)
         Of the two reports.
-    values : (ndarray, ndarray) of float64
+    values : (ndarray, ndarray) of float32 or float64
         In canonical form, ``(groups, outputs, inputs, positions)``.
     matched_by : str
         Why they are a pair.
@@ -82,6 +87,8 @@ def compared_pair(layers: tuple[Layer, Layer], values: tuple[Array, Array], matc
         positions=values[0].shape[3],
         quantization_a=a.quantization,
         quantization_b=b.quantization,
+        single_a=values[0].dtype == np.float32,
+        single_b=values[1].dtype == np.float32,
         batch_norm_a=a.batch_norm,
         batch_norm_b=b.batch_norm,
         convolution="conv" in a.role or "conv" in b.role or a.role == "dense",
@@ -106,8 +113,11 @@ def compared_pair(layers: tuple[Layer, Layer], values: tuple[Array, Array], matc
     if decision.turned:
         return pair
     difference = _difference(y - x) if same_place and pair.verdict not in _STRANGERS else None
-    pair = replace(pair, subspace=subspace_overlap(x, y), difference=difference)
-    return replace(pair, audit=_audit(pair, decision, layers, values), changes=_with_shape(pair.changes, difference))
+    subspace = None if {change.kind for change in pair.changes} <= _SAME_SPACE else subspace_overlap(x, y)
+    pair = replace(pair, subspace=subspace, difference=difference)
+    return replace(
+        pair, audit=_audit(pair, decision, layers, values, (x, y)), changes=_with_shape(pair.changes, difference)
+    )
 
 
 def _difference(d: Array) -> dict[str, Any]:
@@ -123,20 +133,25 @@ def _with_shape(changes: tuple[Change, ...], difference: dict[str, Any] | None) 
 
 
 def _audit(
-    pair: LayerPair, decision: Decision, layers: tuple[Layer, Layer], values: tuple[Array, Array]
+    pair: LayerPair,
+    decision: Decision,
+    layers: tuple[Layer, Layer],
+    values: tuple[NDArray[Any], NDArray[Any]],
+    matrices: tuple[Array, Array],
 ) -> dict[str, Any] | None:
     """Audit the quantised one of the two against the other, where one is quantised and the other is not."""
     if not any(change.kind == "rounding" for change in pair.changes) or decision.orders is not None:
         return None
     exact, coded = (1, 0) if pair.reversed else (0, 1)
-    matrices = tuple(as_matrix(canonical) for canonical in values)
     stores = (decision.store_a, decision.store_b)
     store = stores[coded] or store_of(matrices[coded], values[coded].shape[3], layers[coded].quantization)
     if store.grid is None and layers[coded].quantization is None:
         return None
     if len(pair.changes) > 1:
         return {"reason": "other_changes", "moved_beyond_rounding": None}
-    facts = audit(matrices[exact], matrices[coded], store, layers[coded].quantization)
+    share = pair.changes[0].evidence.get("share_clipped")
+    clipped = None if share is None else round(share * matrices[coded].size)
+    facts = audit(matrices[exact], matrices[coded], store, layers[coded].quantization, clipped)
 
     def rank_after_noise() -> int:
         stack = np.moveaxis(values[exact], 3, 1).reshape(-1, *values[exact].shape[1:3])

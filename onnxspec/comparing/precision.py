@@ -26,14 +26,16 @@ _BITS: dict[str, tuple[int, int]] = {  # bits of the significand that are stored
 _SAMPLE = 4096
 
 
-def stored_type(values: Array) -> str:
-    """Give the narrowest known type that holds every value exactly: ``float32`` where no narrower one does."""
+def stored_type(values: Array, *, single: bool | None = None) -> str:
+    """Give the narrowest known type that holds every value exactly; `single`: whether float32 is known to."""
     flat = values.reshape(-1)
     sample = flat[:: max(1, flat.size // _SAMPLE)]
     for name in ("float8_e5m2", "float8_e4m3fn", "bfloat16", "float16"):
         if _holds(sample, name) and _holds(flat, name):
             return name
-    return "float32" if _holds(flat, "float32") else "float64"
+    if single is None:
+        single = _holds(flat, "float32")
+    return "float32" if single else "float64"
 
 
 def _holds(values: Array, name: str) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxspec.comparing.elements import PUSHED
 from onnxspec.comparing.grids import Grid, find_grid
-from onnxspec.comparing.precision import half_ulp, stored_type
+from onnxspec.comparing.precision import half_ulp, spacing_of, stored_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ MOST_CLIPPED = 0.02
 _SLACK = 1.002
 _EXACT = ("float32", "float64")
 _SAMPLE = 2**16
+_BLOCK = 2**16  # elements: the temporaries stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Store:
     grid : Grid or None
         Their even spacing, where they have one.
     half : ndarray of float64
-        Half a step of each element, or what broadcasts to it.
+        Half a step of each element, or what broadcasts to it; 0 for float32 and float64.
     rms : float
         Root mean square of the error of rounding to it.
     """
@@ -96,15 +97,25 @@ class Fit:
         return self.inside >= 1.0 - MOST_OUTSIDE and self.clipped <= MOST_CLIPPED
 
 
-def store_of(values: Array, positions: int, quantization: Quantization | None) -> Store:
-    """Find what stores a matrix of shape (outputs, inputs * positions)."""
-    stored = stored_type(values)
+def store_of(values: Array, positions: int, quantization: Quantization | None, *, single: bool | None = None) -> Store:
+    """Find what stores a matrix of shape (outputs, inputs * positions); `single`: whether float32 is known to."""
+    stored = stored_type(values, single=single)
     grid = None
     if not stored.startswith("float8") or quantization is not None:
         grid = find_grid(values, positions, stored=stored)
+    if grid is None and stored in _EXACT:
+        # half a unit in the last place lies between a half and a quarter of this, which `fit_within` grants to all
+        relative = 0.375 * spacing_of(stored)
+        rms = relative * math.sqrt(float(np.vdot(values, values)) / values.size / 3.0)
+        return Store(stored, None, np.zeros((1, 1)), rms)
     half = half_ulp(values, stored) if grid is None else 0.5 * grid.steps
-    whole = np.broadcast_to(half, values.shape)
-    return Store(stored, grid, half, math.sqrt(float(np.mean(whole * whole)) / 3.0))
+    squares = float(np.vdot(half, half)) / half.size if grid is None else _mean_square(half, values.shape)
+    return Store(stored, grid, half, math.sqrt(squares / 3.0))
+
+
+def _mean_square(half: Array, shape: tuple[int, ...]) -> float:
+    """Give the mean over all elements of what broadcasts to them."""
+    return float(np.mean(half * half)) if half.size < math.prod(shape) else float(np.vdot(half, half)) / half.size
 
 
 def fit_within(
@@ -127,31 +138,65 @@ def fit_within(
     -------
     Fit
     """
-    half = store_x.half * np.abs(scale) + store_b.half + loose
-    single = 2.0**-22 * np.abs(b)
-    error = np.abs(x - b)
-    inside = error <= _SLACK * half + single
-    if "float16" in (store_x.type, store_b.type):
-        inside |= (np.abs(x) <= PUSHED) & (np.abs(b) <= PUSHED)
-    clipped = np.zeros_like(inside)
-    for grid, own, other in ((store_b.grid, b, x), (store_x.grid, x, b)):
-        if grid is not None:
-            ends = ((own >= grid.high * scale) & (other > own)) if own is x else ((own >= grid.high) & (other > own))
-            starts = ((own <= grid.low * scale) & (other < own)) if own is x else ((own <= grid.low) & (other < own))
-            clipped |= ~inside & (ends | starts)
-    good = float(np.mean(inside | clipped))
-    rms = math.sqrt(float(np.vdot(error, error)) / error.size)
-    expected = math.hypot(store_b.rms, store_x.rms * float(np.sqrt(np.mean(np.square(scale)))))
+    plain = np.isscalar(scale) and scale == 1.0 and np.isscalar(loose)
+    inside = clipped = 0
+    square = 0.0
+    rows = max(1, _BLOCK // max(1, b.shape[1]))
+    for start in range(0, len(b), rows):
+        part = slice(start, start + rows)
+        y, own = b[part], x[part]
+        half = _part(store_x.half, part) + _part(store_b.half, part)
+        if not plain:
+            half = (
+                _part(store_x.half, part) * np.abs(_part(scale, part)) + _part(store_b.half, part) + _part(loose, part)
+            )
+        error = own - y
+        square += float(np.vdot(error, error))
+        np.abs(error, out=error)
+        allowed = np.abs(y)
+        allowed *= 2.0**-22
+        allowed += _SLACK * half
+        good = error <= allowed
+        if "float16" in (store_x.type, store_b.type):
+            good |= (np.abs(own) <= PUSHED) & (np.abs(y) <= PUSHED)
+        if not good.all():
+            cut = ~good & _beyond_ends(own, y, store_x.grid, store_b.grid, part, _part(scale, part))
+            clipped += int(np.count_nonzero(cut))
+            good |= cut
+        inside += int(np.count_nonzero(good))
+    rms = math.sqrt(square / b.size)
+    factor = float(np.sqrt(np.mean(np.square(scale))))
+    expected = math.hypot(store_b.rms, store_x.rms * factor)
     return Fit(
-        inside=good,
-        clipped=float(np.mean(clipped)),
+        inside=inside / b.size,
+        clipped=clipped / b.size,
         error=rms / expected if expected > 0.0 else 0.0,
-        background=_gaussian_share(np.broadcast_to(half, b.shape), rms),
+        background=_gaussian_share(b, store_x.half * np.abs(scale) + store_b.half, rms),
     )
 
 
-def _gaussian_share(half: Array, rms: float) -> float:
+def _part(values: Array | float, rows: slice) -> Any:
+    """Cut rows out of what broadcasts against a matrix."""
+    return values[rows] if isinstance(values, np.ndarray) and values.ndim == 2 and len(values) > 1 else values
+
+
+def _beyond_ends(
+    x: Array, b: Array, grid_x: Grid | None, grid_b: Grid | None, rows: slice, scale: Any
+) -> NDArray[np.bool_]:
+    """Say which elements lie beyond the last value of a grid."""
+    beyond = np.zeros(b.shape, dtype=bool)
+    for grid, own, other, times in ((grid_b, b, x, 1.0), (grid_x, x, b, scale)):
+        if grid is not None:
+            high, low = _part(grid.high, rows) * times, _part(grid.low, rows) * times
+            beyond |= (own >= high) & (other > own)
+            beyond |= (own <= low) & (other < own)
+    return beyond
+
+
+def _gaussian_share(b: Array, half: Array, rms: float) -> float:
     """Give the share within half a step of Gaussian errors, drawn for some of the elements."""
-    steps = half.ravel()[:: max(1, half.size // _SAMPLE)] if half.size > _SAMPLE else half.ravel()
-    draws = rms * np.random.default_rng(0).standard_normal(steps.size)
-    return float(np.mean(np.abs(draws) <= steps))
+    stride = max(1, b.size // _SAMPLE)
+    steps = np.broadcast_to(half, b.shape).ravel()[::stride] if half.size > 1 else half.ravel()
+    values = np.abs(b.ravel()[::stride])
+    draws = rms * np.random.default_rng(0).standard_normal(values.size)
+    return float(np.mean(np.abs(draws) <= steps + 2.0**-22 * values))

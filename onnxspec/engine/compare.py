@@ -129,10 +129,11 @@ def compare_fully(
 
 
 class _Sketching:
-    """A weight of which some values are kept when it is read."""
+    """A weight that is read once, and of which some values are kept."""
 
     def __init__(self, weight: WeightMatrix, limit: int) -> None:
         self._weight, self._limit = weight, limit
+        self._held: tuple[Values, Quantization | None] | None = None
         self.sketch: Array | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -142,10 +143,11 @@ class _Sketching:
         """Read as `WeightMatrix.read` does."""
         from onnxspec.comparing.align import sketch
 
-        values, quantization = self._weight.read()
-        if 8 * self._weight.parameters <= self._limit:
-            self.sketch = sketch(values.canonical())
-        return values, quantization
+        if self._held is None:
+            self._held = self._weight.read()
+            if 8 * self._weight.parameters <= self._limit:
+                self.sketch = sketch(self._held[0].canonical())
+        return self._held
 
 
 class _Sides:
@@ -165,10 +167,15 @@ class _Sides:
                 self._known[_values_key(weight, layer.value_hash)] = layer
                 if layer.content_hash is not None and weight.quantization is None:
                     self._known[_bytes_key(weight, layer.content_hash)] = layer
+        self._seen = {
+            (weight.kernel_shape, sketch.tobytes())
+            for weight in found_a.weights
+            if (sketch := self._sketches.get(id(weight))) is not None
+        }
         self.layers_b = run_layers(found_b, settings, job, (), task=self._looked_up)
 
     def _analysed(self, weight: WeightMatrix, settings: Settings) -> Layer:
-        """Analyse a layer and keep some of its values."""
+        """Analyse a layer of a and keep some of its values."""
         from onnxspec.layer import analyze_layer
 
         watched = _Sketching(weight, self._job.limits.matrix_bytes)
@@ -178,21 +185,31 @@ class _Sides:
 
     def _looked_up(self, weight: WeightMatrix, settings: Settings) -> Layer:
         """Take the numbers of a layer of a with the same values; analyse it where there is none."""
+        from onnxspec.layer import analyze_layer
         from onnxspec.value_facts import facts_of
 
+        watched = _Sketching(weight, self._job.limits.matrix_bytes)
         if weight.quantization is None:
             try:
                 content = weight.content_hash()
                 known = self._known.get(_bytes_key(weight, content))
                 if known is None:
-                    known = self._known.get(_values_key(weight, facts_of(weight.read()[0]).value_hash or ""))
+                    values = watched.read()[0]
+                    if self._looks_known(weight, watched.sketch):
+                        known = self._known.get(_values_key(weight, facts_of(values).value_hash or ""))
                 if known is not None:
                     blank = blank_layer(weight)
                     own = {name: getattr(blank, name) for name in _OWN}
                     return replace(known, **own, content_hash=content)
             except (TensorError, ValueError):
                 pass  # the analysis says what is wrong with it
-        return self._analysed(weight, settings)
+        layer = analyze_layer(cast("WeightMatrix", watched), settings)
+        self._sketches[id(weight)] = watched.sketch
+        return layer
+
+    def _looks_known(self, weight: WeightMatrix, sketch: Array | None) -> bool:
+        """Say whether a layer of a has the same values where both were looked at, before all are hashed."""
+        return sketch is None or (weight.kernel_shape, sketch.tobytes()) in self._seen
 
     def compared(self, reports: tuple[Report, Report]) -> Comparison:
         """Pair the layers and compare each pair."""
@@ -244,7 +261,7 @@ class _Sides:
         if problem is None:
             weights = self._weights[0][match.a], self._weights[1][match.b]
             try:
-                values = weights[0].canonical(), weights[1].canonical()
+                values = weights[0].read()[0].canonical(), weights[1].read()[0].canonical()
                 return compared_pair((a, b), values, match.matched_by)
             except TensorError as error:
                 problem = error.code, error.message
