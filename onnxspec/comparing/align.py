@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -150,8 +150,6 @@ def _key(candidate: Candidate, digest: str, by_name: bool) -> Hashable:
 
 def _assigned(a: Sequence[Candidate], b: Sequence[Candidate], rows: list[int], columns: list[int]) -> list[Match]:
     """Assign layers of one shape to each other at the least cost."""
-    from scipy.optimize import linear_sum_assignment
-
     names = np.array([[a[i].name == b[j].name for j in columns] for i in rows])
     if names.size > MAX_PAIRS:
         return _in_order(a, b, rows, columns)
@@ -160,12 +158,23 @@ def _assigned(a: Sequence[Candidate], b: Sequence[Candidate], rows: list[int], c
     places = (np.linspace(0, 1, len(rows))[:, None] - np.linspace(0, 1, len(columns))) ** 2
     cost = 1.0 - np.maximum(content, 0.95 * spectra) + NAME_COST * ~names + PLACE_COST * places
     found = []
-    for r, c in zip(*linear_sum_assignment(cost)):
+    for r, c in _least_cost(cost):
         why: MatchedBy = "name" if names[r, c] else "place"
         if content[r, c] > 0.0 or spectra[r, c] > 0.5:
             why = "content" if content[r, c] >= 0.95 * spectra[r, c] else "spectrum"
         found.append(Match(rows[r], columns[c], why))
     return found
+
+
+def _least_cost(cost: Array) -> Iterable[tuple[int, int]]:
+    """Assign rows to columns; where each row's cheapest column is another one, no assignment is cheaper."""
+    cheapest = cost.argmin(axis=1)
+    if np.unique(cheapest).size == len(cost):
+        return enumerate(cheapest.tolist())
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(cost)
+    return zip(rows.tolist(), columns.tolist())
 
 
 def _in_order(a: Sequence[Candidate], b: Sequence[Candidate], rows: list[int], columns: list[int]) -> list[Match]:

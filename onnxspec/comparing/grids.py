@@ -17,6 +17,8 @@ import numpy as np
 from onnxspec.comparing.precision import spacing_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -190,8 +192,8 @@ def _codes(groups: Array, spacing: float) -> tuple[Array, int, float] | None:
     most = int(min(MAX_CODE, 0.25 / (1.5 * spacing)))
     steps = np.zeros(len(groups))
     evidence, levels, held, total, guess = 0.0, 1, 0, 0, 0
-    for start in range(0, filled.size, _BATCH):
-        rows = filled[start : start + _BATCH]
+    for start, stop in _batches(filled.size):
+        rows = filled[start:stop]
         ratio = groups[rows] / largest[rows, None]
         k = _multiples(ratio, most, spacing, guess)
         if k is None:
@@ -208,6 +210,13 @@ def _codes(groups: Array, spacing: float) -> tuple[Array, int, float] | None:
     if evidence < SURE or held < 0.5 * total:
         return None
     return steps, max(1, math.ceil(math.log2(levels))), evidence
+
+
+def _batches(count: int) -> Iterator[tuple[int, int]]:
+    """Give ranges of groups: two first, which settle whether there is a grid at all."""
+    yield 0, min(2, count)
+    for start in range(2, count, _BATCH):
+        yield start, min(start + _BATCH, count)
 
 
 def _multiples(ratio: Array, most: int, spacing: float, guess: int) -> Array | None:
@@ -242,7 +251,9 @@ def _least_multiples(ratio: Array, most: int, spacing: float) -> Array | None:
     alive = np.ones((len(ratio), most), dtype=bool)
     for column in range(probes.shape[1]):
         x = probes[:, column, None] * candidates
-        alive &= np.abs(x - np.rint(x)) <= _tolerance(x, spacing)
+        alive &= np.abs(x - np.rint(x)) <= _tolerance(candidates, spacing)
+        if not alive.any(axis=1).all():
+            return None
     k = np.zeros(len(ratio))
     pending = np.arange(len(ratio))
     while pending.size:
@@ -250,7 +261,8 @@ def _least_multiples(ratio: Array, most: int, spacing: float) -> Array | None:
             return None
         first = alive[pending].argmax(axis=1)
         x = ratio[pending] * candidates[first, None]
-        fits = np.all(np.abs(x - np.rint(x)) <= _tolerance(x, spacing), axis=1)
+        x -= np.rint(x)
+        fits = np.abs(x, out=x).max(axis=1) <= _tolerance(candidates[first], spacing)
         k[pending[fits]] = candidates[first[fits]]
         alive[pending, first] = False
         pending = pending[~fits]

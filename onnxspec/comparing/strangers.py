@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxspec.diagnosis.trained import trained_verdict
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -75,6 +73,8 @@ def kinship(a: Array, b: Array, positions: int, seed: int = 0) -> Kinship:
 
 def is_noise(matrix: Array) -> tuple[bool | None, float | None, str | None]:
     """Say whether a matrix cannot be told from a random initialisation, with the p-value, or why that is unknown."""
+    from onnxspec.diagnosis.trained import trained_verdict  # loads numba, which most comparisons do without
+
     found = trained_verdict(matrix)
     if found.verdict is None:
         return None, None, found.reason

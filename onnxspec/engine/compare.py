@@ -120,7 +120,12 @@ def compare_fully(
             survey(model, limits, options_of_survey, runtime_folding=how.runtime_folding)
             for model in (model_a, model_b)
         )
-        sides = _Sides(found_a, found_b, chosen, how, patterns_of(layer))
+        same_file = (
+            model_a.source.sha256() == model_b.source.sha256()
+            and not model_a.external_files()
+            and len(found_a.weights) == len(found_b.weights)
+        )
+        sides = _Sides(found_a, found_b, chosen, how, patterns_of(layer), same_file=same_file)
         reports = [
             assemble(model_a, found_a, sides.layers_a, chosen),
             assemble(model_b, found_b, sides.layers_b, chosen),
@@ -154,7 +159,14 @@ class _Sides:
     """Both models while their layers are compared."""
 
     def __init__(
-        self, found_a: Survey, found_b: Survey, settings: Settings, job: Job, patterns: tuple[str, ...]
+        self,
+        found_a: Survey,
+        found_b: Survey,
+        settings: Settings,
+        job: Job,
+        patterns: tuple[str, ...],
+        *,
+        same_file: bool,
     ) -> None:
         self._weights = (found_a.weights, found_b.weights)
         self._job = job
@@ -167,6 +179,9 @@ class _Sides:
                 self._known[_values_key(weight, layer.value_hash)] = layer
                 if layer.content_hash is not None and weight.quantization is None:
                     self._known[_bytes_key(weight, layer.content_hash)] = layer
+        self._twins: dict[int, Layer] = {}
+        if same_file:
+            self._twins = {id(weight): layer for weight, layer in zip(found_b.weights, self.layers_a)}
         self._seen = {
             (weight.kernel_shape, sketch.tobytes())
             for weight in found_a.weights
@@ -188,6 +203,9 @@ class _Sides:
         from onnxspec.layer import analyze_layer
         from onnxspec.value_facts import facts_of
 
+        twin = self._twins.get(id(weight))
+        if twin is not None and twin.status == "ok":
+            return twin
         watched = _Sketching(weight, self._job.limits.matrix_bytes)
         if weight.quantization is None:
             try:
