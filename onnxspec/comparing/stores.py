@@ -194,9 +194,9 @@ def _beyond_ends(
 
 
 def _gaussian_share(b: Array, half: Array, rms: float) -> float:
-    """Give the share within half a step of Gaussian errors, drawn for some of the elements."""
-    stride = max(1, b.size // _SAMPLE)
-    steps = np.broadcast_to(half, b.shape).ravel()[::stride] if half.size > 1 else half.ravel()
-    values = np.abs(b.ravel()[::stride])
-    draws = rms * np.random.default_rng(0).standard_normal(values.size)
+    """Give the share within half a step of Gaussian errors, drawn for some of the rows."""
+    rows = slice(None, None, max(1, b.size // _SAMPLE))
+    values = np.abs(b[rows])
+    steps = half[rows] if len(half) > 1 else half
+    draws = rms * np.random.default_rng(0).standard_normal(values.shape)
     return float(np.mean(np.abs(draws) <= steps + 2.0**-22 * values))

@@ -139,10 +139,17 @@ class _Sketching:
     def __init__(self, weight: WeightMatrix, limit: int) -> None:
         self._weight, self._limit = weight, limit
         self._held: tuple[Values, Quantization | None] | None = None
+        self._hash: str | None = None
         self.sketch: Array | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._weight, name)
+
+    def content_hash(self) -> str:
+        """Hash as `WeightMatrix.content_hash` does, once."""
+        if self._hash is None:
+            self._hash = self._weight.content_hash()
+        return self._hash
 
     def read(self) -> tuple[Values, Quantization | None]:
         """Read as `WeightMatrix.read` does."""
@@ -209,7 +216,7 @@ class _Sides:
         watched = _Sketching(weight, self._job.limits.matrix_bytes)
         if weight.quantization is None:
             try:
-                content = weight.content_hash()
+                content = watched.content_hash()
                 known = self._known.get(_bytes_key(weight, content))
                 if known is None:
                     values = watched.read()[0]
