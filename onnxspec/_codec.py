@@ -17,10 +17,20 @@ from onnxspec.limits import DEFAULT_LIMITS
 __all__ = ["decode", "encode", "parse", "to_json"]
 
 
+_SCALARS = {str, float, int, bool}
+
+
+@cache
+def _names(cls: type) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(cls))
+
+
 def encode(value: Any) -> Any:
     """Turn frozen results into what `json.dumps` takes."""
+    if value is None or type(value) in _SCALARS:
+        return value
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: encode(getattr(value, f.name)) for f in fields(value)}
+        return {name: encode(getattr(value, name)) for name in _names(type(value))}
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,27 @@ def _cache_works() -> bool:
     return False
 
 
+def _spare_scipy() -> None:
+    """Keep numba from loading SciPy to look for BLAS, which costs 0.2 s and no kernel here needs.
+
+    In the program's own process alone: kernels of another program may want ``np.dot``.
+    """
+    if "onnxspec.cli" not in sys.modules or "scipy.linalg" in sys.modules or "numba.np.arraymath" in sys.modules:
+        return
+    from numba.np import linalg
+
+    def refuse() -> None:
+        raise ImportError("not asked for")
+
+    kept = linalg.ensure_blas
+    linalg.ensure_blas = refuse
+    try:
+        import numba.np.arraymath  # noqa: F401 - it asks once, when it is loaded
+    finally:
+        linalg.ensure_blas = kept
+
+
+_spare_scipy()
 _CACHE = _cache_works()
 
 

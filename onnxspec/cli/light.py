@@ -5,12 +5,19 @@ Where typer has no such step, or a value needs more than a look at its type, eve
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from typer.core import TyperCommand
 
 __all__ = ["LightCommand", "lighten"]
+
+
+_NUMBERS: dict[Any, tuple[re.Pattern[str], type[int | float]]] = {
+    int: (re.compile(r"[0-9]{1,9}"), int),
+    float: (re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?"), float),
+}
 
 
 class _Light:
@@ -30,9 +37,25 @@ class _Light:
                 return list(value)
         elif not several and type(value) is annotation and annotation in (str, int, float):
             return value
+        elif not several and isinstance(value, str) and annotation in _NUMBERS:
+            number = _number(value, self._descriptor)
+            if number is not None:
+                return number
         from typer._coercion import build_runtime_param
 
         return build_runtime_param(self._descriptor).coerce(value, param=param, ctx=ctx)
+
+
+def _number(text: str, descriptor: Any) -> int | float | None:
+    """Read a plain number within the option's bounds; None leaves the rest, and the message, to typer."""
+    plain, kind = _NUMBERS[descriptor.annotation]
+    info = descriptor.parameter_info
+    if not plain.fullmatch(text) or info.parser is not None or info.clamp:
+        return None
+    number: int | float = kind(text)
+    below = info.min is not None and number < info.min
+    above = info.max is not None and number > info.max
+    return None if below or above else number
 
 
 def lighten(params: Iterable[Any]) -> None:

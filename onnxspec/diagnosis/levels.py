@@ -88,8 +88,11 @@ def value_levels(canonical: Array) -> Levels:
     if np.count_nonzero(canonical) < FEWEST:
         return Levels(None, reason="too_small")
     found: Levels | None = None
-    for granularity, block, values in _groupings(canonical):
-        count = _levels(values)
+    for granularity, block, rows in _groupings(canonical):
+        first = next(rows)
+        if np.unique(first).size > MOST_LEVELS:
+            continue
+        count = _levels(np.array([first, *rows]))
         if count is None:
             continue
         if found is None or found.count is None or found.count >= OWN_GRID * count:
@@ -97,11 +100,11 @@ def value_levels(canonical: Array) -> Levels:
     return found or Levels(None, reason="continuous")
 
 
-def _groupings(canonical: Array) -> Iterator[tuple[Granularity, int | None, Array]]:
+def _groupings(canonical: Array) -> Iterator[tuple[Granularity, int | None, Iterator[Array]]]:
     """Give samples of groups, one in a row, from the whole tensor down to small blocks."""
     groups, outputs, inputs, positions = canonical.shape
     places = np.unravel_index(np.arange(0, canonical.size, -(-canonical.size // ELEMENTS)), canonical.shape)
-    yield "tensor", None, canonical[places][np.newaxis]
+    yield "tensor", None, iter([canonical[places]])
     by_output, by_input = (groups * outputs, inputs * positions), (groups * inputs, outputs * positions)
     yield "output", None, _spread(canonical, 1, by_output[1])
     yield "input", None, _spread(canonical, 2, by_input[1])
@@ -111,7 +114,7 @@ def _groupings(canonical: Array) -> Iterator[tuple[Granularity, int | None, Arra
                 yield "block", block, _spread(canonical, axis, block)
 
 
-def _spread(canonical: Array, axis: int, length: int) -> Array:
+def _spread(canonical: Array, axis: int, length: int) -> Iterator[Array]:
     """Cut the values of each output (axis 1) or input (axis 2) into rows, and take evenly spaced ones of them.
 
     Of a long row evenly spaced values are taken.
@@ -120,19 +123,15 @@ def _spread(canonical: Array, axis: int, length: int) -> Array:
     each = canonical.size // (groups * lines) // length
     step = -(-length // ELEMENTS)
     count = groups * lines * each
-    rows = []
     for row in np.linspace(0, count - 1, min(count, GROUPS)).round().astype(int).tolist():
         line, part = divmod(row, each)
         group, place = divmod(line, lines)
         values = canonical[group, place] if axis == 1 else canonical[group, :, place]
-        rows.append(values.reshape(-1)[part * length : (part + 1) * length : step])
-    return np.array(rows)
+        yield values.reshape(-1)[part * length : (part + 1) * length : step]
 
 
 def _levels(values: Array) -> int | None:
     """Count the levels of the group that has most, or give None where the values do not repeat."""
-    if np.unique(values[0]).size > MOST_LEVELS:
-        return None
     ordered = np.sort(values, axis=1)
     used = np.count_nonzero(ordered, axis=1)
     distinct = 1 + np.count_nonzero(ordered[:, 1:] != ordered[:, :-1], axis=1)

@@ -139,6 +139,14 @@ def test_the_fast_effort_loads_no_compiler() -> None:
     assert not loaded_after(statement) & {"numba", "llvmlite", "scipy", "matplotlib", "onnxruntime"}
 
 
+def test_the_program_spares_itself_what_numba_loads_for_blas() -> None:
+    model = PACKAGE.parent / "fixtures/models/linear_gemm.onnx"
+    statement = f"import onnxspec.cli, onnxspec\nassert onnxspec.analyze({str(model)!r}).layers[0].trained"
+    code = f"import sys\n{statement}\nprint('numba' in sys.modules, 'scipy.linalg' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
 def test_a_saved_report_needs_no_model_libraries() -> None:
     statement = "from onnxspec import Report\nimport onnxspec.report.json, onnxspec.report.csv"
     assert not loaded_after(statement) & {"onnx", "numba", "scipy", "numpy", "onnxruntime", "matplotlib"}
