@@ -40,7 +40,29 @@ def encode(value: Any) -> Any:
 
 def to_json(value: Any) -> str:
     """Give results as JSON text; NaN and infinities are a bug and raise ValueError."""
-    return json.dumps(encode(value), indent=1, allow_nan=False, ensure_ascii=True) + "\n"
+    return _written(encode(value), 0) + "\n"
+
+
+def _written(value: Any, depth: int) -> str:
+    """Write what ``json.dumps(value, indent=1)`` does; that has no compiled encoder for indented text."""
+    if not isinstance(value, (dict, list)) or not value:
+        return _encoder(0).encode(value)
+    pad = "\n" + " " * (depth + 1)
+    if not any(isinstance(item, (dict, list)) for item in (value.values() if isinstance(value, dict) else value)):
+        body = _encoder(depth + 1).encode(value)[1:-1]
+    elif isinstance(value, dict):
+        encoder = _encoder(0)
+        body = f",{pad}".join(f"{encoder.encode(key)}: {_written(item, depth + 1)}" for key, item in value.items())
+    else:
+        body = f",{pad}".join(_written(item, depth + 1) for item in value)
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return f"{opening}{pad}{body}{pad[:-1]}{closing}"
+
+
+@cache
+def _encoder(depth: int) -> json.JSONEncoder:
+    """Give the encoder of values that hold no further container, one to a line."""
+    return json.JSONEncoder(allow_nan=False, ensure_ascii=True, separators=(",\n" + " " * depth, ": "))
 
 
 def parse(text: str | bytes) -> Any:

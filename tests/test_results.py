@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import onnxspec
+from onnxspec._codec import to_json
 from onnxspec.errors import ReportError
 
 
@@ -46,3 +47,19 @@ def test_what_is_no_report_is_refused(bad: str) -> None:
 def test_json_holds_no_nan(text: str) -> None:
     assert "NaN" not in text
     assert "Infinity" not in text
+
+
+def test_the_text_is_that_of_the_standard_encoder() -> None:
+    values: list[object] = [
+        {"a": [], "b": {}, "c": [1, 2.5, None, True, "x\u00e9\n\"'"], "d": {"e": [[1], []], "f": 1e-300}, "g": -0.0},
+        [[[]], {"k": {}}, "", 1],
+        "text",
+        [],
+        {},
+        None,
+        [{"a": 1}, {"b": [{"c": "d"}]}],
+    ]
+    for value in values:
+        assert to_json(value) == json.dumps(value, indent=1, ensure_ascii=True) + "\n"
+    with pytest.raises(ValueError, match="JSON"):
+        to_json({"a": [float("nan")]})
