@@ -20,7 +20,7 @@ __all__ = ["ValueFacts", "facts_of", "value_hash"]
 PART = 2**18
 """Elements that are looked at together: they stay in the processor's cache."""
 
-SLAB = 2**21
+SLAB = 2**20
 """Elements that are read from the file together."""
 
 SMALLEST_NORMAL = 2.0**-126

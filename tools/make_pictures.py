@@ -40,7 +40,7 @@ def main() -> None:
         page.set_viewport_size({"width": 1000, "height": 900})
         box = page.locator("details.layer[open]").bounding_box() or {"x": 0, "y": 0, "width": 1000}
         clip = {"x": box["x"], "y": box["y"], "width": box["width"], "height": 560}
-        page.screenshot(path=PICTURES / "layer.png", clip=clip)  # type: ignore[arg-type]
+        page.screenshot(path=PICTURES / "layer.png", clip=clip)
         browser.close()
 
 

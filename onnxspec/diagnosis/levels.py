@@ -123,6 +123,11 @@ def _spread(canonical: Array, axis: int, length: int) -> Iterator[Array]:
     each = canonical.size // (groups * lines) // length
     step = -(-length // ELEMENTS)
     count = groups * lines * each
+    if canonical.size == canonical.shape[1] * canonical.shape[2] and length <= MOST_LEVELS:
+        matrix = canonical[0, :, :, 0] if axis == 1 else canonical[0, :, :, 0].T
+        line, part = np.divmod(np.linspace(0, count - 1, min(count, GROUPS)).round().astype(int), each)
+        yield from matrix[line[:, np.newaxis], part[:, np.newaxis] * length + np.arange(length)]
+        return
     for row in np.linspace(0, count - 1, min(count, GROUPS)).round().astype(int).tolist():
         line, part = divmod(row, each)
         group, place = divmod(line, lines)

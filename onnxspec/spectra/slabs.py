@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Lines", "Mapper", "Slabs", "gram", "one_by_one", "slab_rows"]
 
-SLAB_ELEMENTS = 2**21
-"""Elements of one slab: 16 MiB of float64."""
+SLAB_ELEMENTS = 2**20
+"""Elements of one slab: 8 MiB of float64."""
 
 _EXACT_POWER = 1000  # 2.0 ** it and its inverse are normal numbers
 
