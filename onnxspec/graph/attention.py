@@ -298,8 +298,10 @@ def _no_weight(_: Operands) -> list[SlotRole]:
 
 HANDLERS: dict[str, Handler] = {
     f"{MS}.Attention": _attention,
+    f"{MS}.DecoderMaskedSelfAttention": _attention,
     f"{MS}.GroupQueryAttention": _no_weight,
     f"{MS}.MultiHeadAttention": _no_weight,
+    f"{MS}.PackedAttention": _attention,
     f"{MS}.PackedMultiHeadAttention": _no_weight,
     f"{MS}.RotaryEmbedding": _no_weight,
     "Attention": _no_weight,

@@ -36,16 +36,27 @@ def bind_body(body: Scope, outer: Scope, node: Node, index: Callable[[Scope], No
         return
     if node.op_type == "Loop":
         for position in range(2, min(len(body.inputs), len(node.inputs))):
-            _bind_state(body, position, position - 1, (outer, node.inputs[position]))
+            if _bind_state(body, position, position - 1, (outer, node.inputs[position])):
+                _bind_result(outer, node, position - 2, position)
     elif node.op_type == "Scan":
         _bind_scan(body, outer, node, index)
 
 
-def _bind_state(body: Scope, position: int, output: int, start: Value) -> None:
+def _bind_state(body: Scope, position: int, output: int, start: Value) -> bool:
     """Tie one carried input, where the body hands it on."""
     name = body.inputs[position]
     if start[1] and output < len(body.outputs) and _hands_on(body, body.outputs[output], name):
         body.bindings[name] = start
+        return True
+    return False
+
+
+def _bind_result(outer: Scope, node: Node, output: int, position: int) -> None:
+    """Tie a result that is the carried input itself; never to what a later node makes, which would be a circle."""
+    name = node.outputs[output] if output < len(node.outputs) else ""
+    made, start = outer.producers.get(name), outer.producers.get(node.inputs[position], -1)
+    if made is not None and start < made and outer.nodes[made] is node:
+        outer.bindings[name] = (outer, node.inputs[position])
 
 
 def _bind_scan(body: Scope, outer: Scope, node: Node, index: Callable[[Scope], None]) -> None:
@@ -63,7 +74,8 @@ def _bind_scan(body: Scope, outer: Scope, node: Node, index: Callable[[Scope], N
             continue
         value = _without_batch((outer, source), index) if batched else (outer, source)
         if position < states:
-            _bind_state(body, position, position, value)
+            if _bind_state(body, position, position, value) and not batched:
+                _bind_result(outer, node, position, position)
         else:
             number = position - states
             axis = axes[number] if isinstance(axes, list) and number < len(axes) else 0
@@ -81,7 +93,7 @@ def _without_batch(value: Value, index: Callable[[Scope], None]) -> Value:
 
 
 def _hands_on(body: Scope, output: str, name: str) -> bool:
-    """Say whether `output` is `name`, through Identity nodes and both branches of an If."""
+    """Say whether `output` is `name`, through Identity nodes, both branches of an If, and inner Loops."""
     stack = [(body, output)]
     for _ in range(MAX_HANDS):
         if not stack:
@@ -97,6 +109,12 @@ def _hands_on(body: Scope, output: str, name: str) -> bool:
         if node.op_type == "Identity" and node.inputs:
             stack.append((scope, node.inputs[0]))
             continue
+        if node.op_type == "Loop" and not node.domain:
+            source = _handed_through(scope, node, wanted)
+            if source is None:
+                return False
+            stack.append((scope, source))
+            continue
         branches = [_branch(held.value, scope) for held in node.attributes.values()] if node.op_type == "If" else []
         position = node.outputs.index(wanted)
         chosen = [branch for branch in branches if branch is not None and position < len(branch.outputs)]
@@ -104,6 +122,16 @@ def _hands_on(body: Scope, output: str, name: str) -> bool:
             return False
         stack.extend((branch, branch.outputs[position]) for branch in chosen)
     return False
+
+
+def _handed_through(scope: Scope, node: Node, wanted: str) -> str | None:
+    """Name the input of a Loop that is its output `wanted` too. Graphs nest as deep as the reader allows."""
+    body = _branch(attribute(node, "body"), scope)
+    position = node.outputs.index(wanted) + 2
+    if body is None or position >= min(len(node.inputs), len(body.inputs)) or position > len(body.outputs):
+        return None
+    formal = body.inputs[position]
+    return node.inputs[position] if _hands_on(body, body.outputs[position - 1], formal) else None
 
 
 def _branch(graph: object, parent: Scope) -> Scope | None:

@@ -252,10 +252,38 @@ def _bipolar_quant(_: Node, x: Array, scale: Array) -> Coded:
     return Coded(np.where(x >= 0, np.float32(1), np.float32(-1)), _fitted(scale, x.shape, 0, 0))
 
 
+_BNB4: Mapping[int, tuple[float, ...]] = MappingProxyType(
+    {
+        0: tuple(
+            sign * value for sign in (1.0, -1.0) for value in (0.0, 1 / 192, 2 / 3, 1.0, 1 / 3, 1 / 2, 1 / 6, 1 / 4)
+        ),
+        1: (
+            *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453),
+            *(-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0),
+            *(0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224),
+            *(0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0),
+        ),
+    }
+)
+"""What the codes of bitsandbytes stand for: its float of 4 bits, and NF4 (Dettmers et al. 2023, appendix E)."""
+
+
+def _decode_bnb4(node: Node, packed: Array, scale: Array) -> Coded:
+    """Decode codes of 4 bits, the first in the high bits of a byte, in blocks of the flattened weight."""
+    block, length = int(attribute(node, "block_size", 0)), int(attribute(node, "length", 0))
+    if packed.dtype != np.uint8:
+        raise TensorError("invalid_graph", "packed codes are not stored in bytes")
+    flat = packed.reshape(-1)
+    numbers = np.stack([flat >> 4, flat & 15], axis=1).reshape(-1)[:length]
+    values = np.asarray(_BNB4[attribute(node, "quant_type", 0)], np.float32)[numbers]
+    return Coded(values, _fitted(scale.reshape(-1), values.shape, 0, block), axis=0, block=block)
+
+
 DECODERS: Mapping[str, Callable[..., Coded]] = MappingProxyType(
     {
         "DequantizeLinear": _dequantize_linear,
         "com.microsoft.DequantizeLinear": _dequantize_linear,
+        f"{OWN}.DecodeBnb4": _decode_bnb4,
         f"{OWN}.DequantizeLinear": _dequantize_linear,
         **{f"{domain}.{name}": _quant for domain in _QUANT_DOMAINS for name in ("Quant", "IntQuant")},
         **{f"{domain}.BipolarQuant": _bipolar_quant for domain in _QUANT_DOMAINS},
@@ -267,7 +295,7 @@ DECODERS: Mapping[str, Callable[..., Coded]] = MappingProxyType(
 def decoded_dtype(node: Node, codes: str, scale: str) -> str:
     """Give the element type of what a decoder gives, from those of its first two inputs."""
     output = attribute(node, "output_dtype", 0)
-    if node.op_type == "DequantizeLinear":
+    if node.op_type in ("DecodeBnb4", "DequantizeLinear"):
         return dtype_name(output) if output else scale
     return codes
 

@@ -179,7 +179,7 @@ def _split(node: Node, x: Array, sizes: Array | None = None) -> list[Array]:
 
 
 def _concat(node: Node, *xs: Array) -> Array:
-    return np.concatenate(xs, axis=attribute(node, "axis", 0))
+    return np.concatenate(xs, axis=attribute(node, "axis", _OLD_CONCAT_AXIS))
 
 
 def _gather(node: Node, x: Array, indices: Array) -> Array:
@@ -191,7 +191,21 @@ def _gather(node: Node, x: Array, indices: Array) -> Array:
 
 def _cast(node: Node, x: Array) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
-        return x.astype(numpy_dtype(dtype_name(attribute(node, "to", 1))))
+        return x.astype(numpy_dtype(_target(node)))
+
+
+def _target(node: Node) -> str:
+    """Name the element type that a Cast gives; before opset 6 its attribute is the name."""
+    to = attribute(node, "to")
+    if not isinstance(to, str):
+        return dtype_name(attribute(node, "to", 1))
+    name = {"float": "float32", "double": "float64"}.get(to.lower(), to.lower())
+    numpy_dtype(name)
+    return name
+
+
+_OLD_CONCAT_AXIS = 1
+"""What opset 1 means where a Concat has no axis; later ones ask for it."""
 
 
 # --- arithmetic ----------------------------------------------------------------
@@ -200,11 +214,21 @@ def _cast(node: Node, x: Array) -> Array:
 def _arithmetic(operation: Callable[[Array, Array], Array]) -> Callable[..., Array]:
     """Make an elementwise operator of NumPy's, in the operands' own dtype."""
 
-    def apply(_: Node, a: Array, b: Array) -> Array:
+    def apply(node: Node, a: Array, b: Array) -> Array:
+        aligned = np.reshape(b, _aligned(node, a.shape, b.shape))
         with np.errstate(all="ignore"):
-            return operation(a, b).astype(a.dtype, copy=False)
+            return operation(a, aligned).astype(a.dtype, copy=False)
 
     return apply
+
+
+def _aligned(node: Node, first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
+    """Give the shape in which the second operand broadcasts; before opset 7 an axis says where it begins."""
+    if not attribute(node, "broadcast", 0) or len(second) >= len(first):
+        return second
+    axis = attribute(node, "axis", len(first) - len(second))
+    axis = axis + len(first) if axis < 0 else axis
+    return (*second, *(1 for _ in range(len(first) - axis - len(second))))
 
 
 def _divide(a: Array, b: Array) -> Array:
@@ -282,14 +306,14 @@ def _shape_of_computing(node: Node, arguments: Sequence[Argument]) -> tuple[tupl
     """State the shape and dtype of an operator that computes."""
     first = arguments[0]
     if node.op_type == "Concat":
-        axis = attribute(node, "axis", 0) % max(1, len(first.shape))
+        axis = attribute(node, "axis", _OLD_CONCAT_AXIS) % max(1, len(first.shape))
         total = sum(argument.shape[axis] for argument in arguments)
         return (*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype
     if node.op_type == "Gather":
         axis = attribute(node, "axis", 0) % max(1, len(first.shape))
         return (*first.shape[:axis], *arguments[1].shape, *first.shape[axis + 1 :]), first.dtype
     if node.op_type == "Cast":
-        return first.shape, dtype_name(attribute(node, "to", 1))
+        return first.shape, _target(node)
     if node.op_type == "ConstantOfShape":
         value = _filler(node)
         return tuple(int(n) for n in first.value().reshape(-1)), value.dtype if value is not None else "float32"
@@ -297,8 +321,9 @@ def _shape_of_computing(node: Node, arguments: Sequence[Argument]) -> tuple[tupl
         kept = len(first.shape) - attribute(node, "axes")
         return (*first.shape[:kept], attribute(node, "length")), "uint8"
     if operator(node) in DECODERS:
-        return first.shape, decoded_dtype(node, first.dtype, arguments[1].dtype)
-    return np.broadcast_shapes(*(argument.shape for argument in arguments)), first.dtype
+        shape = (attribute(node, "length"),) if node.op_type == "DecodeBnb4" else first.shape
+        return shape, decoded_dtype(node, first.dtype, arguments[1].dtype)
+    return np.broadcast_shapes(first.shape, *(_aligned(node, first.shape, a.shape) for a in arguments[1:])), first.dtype
 
 
 def infer(node: Node, arguments: Sequence[Argument | None], output: int) -> tuple[tuple[int, ...], str]:

@@ -80,7 +80,8 @@ def einsum_layout(equation: str, position: int, rank: int) -> layouts.Layout | N
 
     A label of the operand that is summed over is an input of the matrix, one that
     only this operand brings into the result is an output, and one that others
-    share and the result keeps numbers matrices of a stack.
+    share and the result keeps numbers matrices of a stack. An operand between
+    two others (``ni,ij,jk->nk``) takes its inputs from the first of them.
 
     Parameters
     ----------
@@ -123,6 +124,10 @@ def einsum_layout(equation: str, position: int, rank: int) -> layouts.Layout | N
             outputs.append(axis)
         else:
             return None
+    if not outputs:
+        beside = _neighbour(terms, position)
+        outputs = [axis for axis in inputs if labels[axis] not in beside]
+        inputs = [axis for axis in inputs if labels[axis] in beside]
     if not outputs or not inputs:
         return None
 
@@ -131,6 +136,13 @@ def einsum_layout(equation: str, position: int, rank: int) -> layouts.Layout | N
         return np.transpose(array, (*groups, *outputs, *inputs)).reshape(*sizes, 1)
 
     return layout
+
+
+def _neighbour(terms: list[str], position: int) -> set[str]:
+    """Give the labels of the first other operand that shares one."""
+    own = set(_letters(terms[position]))
+    others = (set(_letters(term)) for number, term in enumerate(terms) if number != position)
+    return next((labels for labels in others if labels & own), set())
 
 
 def _letters(term: str) -> list[str]:
@@ -160,5 +172,7 @@ HANDLERS: dict[str, Handler] = {
     "Einsum": _einsum,
     f"{MS}.EmbedLayerNormalization": _tables,
     f"{MS}.FusedMatMul": _fused_matmul,
+    f"{MS}.FusedMatMulActivation": _fused_matmul,
     f"{MS}.MoE": _experts,
+    f"{MS}.TransposeMatMul": _fused_matmul,
 }

@@ -29,6 +29,7 @@ __all__ = ["Watcher", "describe", "parameter_inputs"]
 _FLOAT_CODES: Mapping[str, int] = MappingProxyType(
     {"float8e4m3fn": 8, "float8e4m3fnuz": 8, "float8e5m2": 8, "float8e5m2fnuz": 8, "float4e2m1": 4}
 )
+_BITS: Mapping[str, int] = MappingProxyType({**CODE_BITS, **_FLOAT_CODES})
 _DEPTH = 64
 
 
@@ -59,13 +60,13 @@ def _codes_input(constant: Constant) -> int | None:
 
 
 def _cast_codes(constant: Constant) -> Constant | None:
-    """Find the integer codes that a constant was cast from, through zero points and changes of shape."""
+    """Find the codes that a constant was cast from, through zero points and changes of shape."""
     current: Constant | None = constant
     cast = False
     for _ in range(_DEPTH):
         if current is None:
             return None
-        if current.dtype in CODE_BITS:
+        if current.dtype in _BITS:
             return current if cast else None
         node = current.node
         if node is None or not current.inputs:
@@ -132,9 +133,8 @@ def _bits(decoder: Constant, codes: Constant | None) -> int:
         return math.ceil(_number(width) or 0)
     if node is not None and attribute(node, "bits", 0):
         return int(attribute(node, "bits"))
-    found = _cast_codes(codes) if codes is not None and codes.dtype not in CODE_BITS else codes
-    dtype = found.dtype if found is not None else ""
-    return CODE_BITS.get(dtype, _FLOAT_CODES.get(dtype, 32))
+    found = _cast_codes(codes) if codes is not None and codes.dtype not in _BITS else codes
+    return _BITS.get(found.dtype if found is not None else "", 32)
 
 
 class Watcher:

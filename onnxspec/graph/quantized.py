@@ -39,6 +39,7 @@ PARAMETERS: Mapping[str, frozenset[int]] = MappingProxyType(
         f"{MS}.DynamicQuantizeLSTM": frozenset({8, 9, 10, 11}),
         f"{MS}.DynamicQuantizeMatMul": frozenset({2, 3}),
         f"{MS}.GatherBlockQuantized": frozenset({2, 3}),
+        f"{MS}.MatMulBnb4": frozenset({2}),
         f"{MS}.MatMulIntegerToFloat": frozenset({2, 3, 4, 5}),
         f"{MS}.MatMulNBits": frozenset({2, 3, 4}),
         f"{MS}.QAttention": frozenset({3, 4, 6, 7}),
@@ -129,8 +130,6 @@ def _conv(operands: Operands, position: int, weight: Constant | None) -> list[Sl
     group, shape = group_of(operands.node), operands.shape(position)
     if weight is None or len(shape) < 3:
         return []
-    if operands.node.domain == MS and attribute(operands.node, "channels_last", 0):
-        weight = _undecodable(weight, "unsupported_layout", "kernels with channels last are not supported")
     role = "depthwise_conv" if group > 1 and shape[1] == 1 else "conv"
     layout = layouts.conv(group)
     return [SlotRole(position, role, layout, f"conv:{group}", constant=weight, scheme=operands.node.op_type)]
@@ -210,6 +209,24 @@ def _in_blocks(
     if zeros is None:
         attributes["default_zero"] = 2 ** (bits - 1)
     return _decoded(operands, codes, scales, zeros, **attributes)
+
+
+def _matmul_bnb4(operands: Operands) -> list[SlotRole]:
+    """Read codes of 4 bits in blocks of the flattened ``[N, K]``, which stand for the numbers of a table."""
+    node, packed, scales = operands.node, operands.get(1), operands.get(2)
+    rows, columns, block = (int(attribute(node, name, 0)) for name in ("N", "K", "block_size"))
+    kind = attribute(node, "quant_type", 0)
+    if packed is None:
+        return []
+    if scales is None:
+        weight = _undecodable(packed, "scale_not_found", "the scales are no constant")
+    elif min(rows, columns, block) < 1 or kind not in (0, 1) or packed.size != -(-rows * columns // 2):
+        weight = _undecodable(packed, "unsupported_layout", f"codes of type {kind} in blocks of {block} are not read")
+    else:
+        attributes = {"bits": 4, "block_size": block, "length": rows * columns, "quant_type": kind}
+        codes = operands.derive("DecodeBnb4", packed, scales, domain=OWN, attributes=attributes)
+        weight = _reshaped(operands, codes, rows, columns)
+    return [dense(1, outputs_first=True, constant=weight, scheme="MatMulBnb4")]
 
 
 def _gather_block_quantized(operands: Operands) -> list[SlotRole]:
@@ -334,6 +351,7 @@ HANDLERS: dict[str, Handler] = {
     f"{MS}.DynamicQuantizeLSTM": _dynamic_lstm,
     f"{MS}.DynamicQuantizeMatMul": _dynamic_matmul,
     f"{MS}.GatherBlockQuantized": _gather_block_quantized,
+    f"{MS}.MatMulBnb4": _matmul_bnb4,
     f"{MS}.MatMulIntegerToFloat": _integer_to_float,
     f"{MS}.MatMulNBits": _matmul_nbits,
     f"{MS}.QAttention": _qattention,

@@ -154,6 +154,7 @@ _PLAIN: dict[str, Handler] = {
     "com.microsoft.FusedGemm": _gemm,
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
+    "DeformConv": _conv,
     "Gather": _gather,
     "Gemm": _gemm,
     "MatMul": _matmul,

@@ -202,7 +202,8 @@ class _Surveyor:
             else:
                 continue
             constant = whole.constant or constants[role.input]
-            if _is_matrix(constant.shape) and self._weight(scope, index, node, path, whole, constant):
+            undecoded = whole.constant is not None and constant.problem is not None  # of whatever shape its codes are
+            if (_is_matrix(constant.shape) or undecoded) and self._weight(scope, index, node, path, whole, constant):
                 taken.add(role.input)
         for position, constant in constants.items():
             if position not in taken:

@@ -261,7 +261,7 @@ class GraphView:
             elif name not in producers:
                 known.setdefault(name, False)
         for index, node in enumerate(scope.nodes):
-            verdict: bool | None = False
+            verdict: bool | None = None if node.op_type in ("Loop", "Scan") else False  # they may hand a value through
             if not self.is_unfoldable(node):
                 states = [known.get(name) for name in node.inputs if name]
                 verdict = None if None in states else bool(states) or node.op_type == "Constant"

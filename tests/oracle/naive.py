@@ -158,6 +158,16 @@ def iterated_median(evals_desc: np.ndarray, N: int, edge_quantile: float, error:
 # --- codes ------------------------------------------------------------------------------------
 
 
+def small_float(code: int, exponent_bits: int, mantissa_bits: int, bias: int) -> float:
+    """Read the bits of a small float by its formula; codes of infinities and NaN come out as numbers."""
+    sign = -1.0 if code >> (exponent_bits + mantissa_bits) else 1.0
+    exponent = (code >> mantissa_bits) & (2**exponent_bits - 1)
+    mantissa = (code & (2**mantissa_bits - 1)) / 2**mantissa_bits
+    if exponent == 0:
+        return sign * mantissa * 2.0 ** (1 - bias)
+    return sign * (1 + mantissa) * 2.0 ** (exponent - bias)
+
+
 def pack_low_bits_first(codes: np.ndarray, bits: int) -> np.ndarray:
     """Pack unsigned codes along the last axis, the first in the lowest bits of a byte."""
     per_byte = 8 // bits

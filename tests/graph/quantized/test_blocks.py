@@ -132,3 +132,37 @@ def test_nonsense_of_matmul_nbits_fails_with_a_reason(attributes: str, tmp_path:
     result, _ = found(proto, tmp_path)
     assert result.weights[0].problem is not None
     assert result.weights[0].problem.code in {"unsupported_layout", "invalid_graph", "over_limit"}
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize(("rows", "columns", "block"), [(10, 64, 16), (16, 64, 64), (10, 24, 32)])
+def test_matmul_bnb4(kind: int, rows: int, columns: int, block: int, tmp_path: Path) -> None:
+    """Every code occurs; blocks run over the rows' ends where they do not divide them."""
+    length = rows * columns
+    arrays = {"w": codes(1, (length // 2,), 0, 255, U8), "s": scales(3, -(-length // block))}
+    assert len(np.unique(arrays["w"] >> 4)) == len(np.unique(arrays["w"] & 15)) == 16
+    proto = text_model(
+        f"g (float[{columns},{columns}] x) => (float[{columns},{rows}] y) {{ y = com.microsoft.MatMulBnb4"
+        f"<N={rows}, K={columns}, block_size={block}, quant_type={kind}>(x, w, s) }}",
+        arrays,
+    )
+    (implied,) = run(proto, x=np.eye(columns, dtype=F))
+    weight, values, measured = only(proto, tmp_path)
+    np.testing.assert_allclose(dense_of(values), implied, rtol=2e-7)
+    assert (measured.scheme, measured.bits, measured.granularity, measured.block) == ("MatMulBnb4", 4, "block", block)
+    assert weight.slots == 1
+
+
+@pytest.mark.parametrize(
+    "attributes", ["N=10, K=64, block_size=0", "N=10, K=63, block_size=16", "N=-1, K=1, block_size=16"]
+)
+def test_nonsense_of_matmul_bnb4_fails_with_a_reason(attributes: str, tmp_path: Path) -> None:
+    proto = text_model(
+        "g (float[64,64] x) => (float[64,10] y) "
+        f"{{ y = com.microsoft.MatMulBnb4<{attributes}, quant_type=1>(x, w, s) }}",
+        {"w": codes(1, (320,), 0, 255, U8), "s": scales(3, 40)},
+    )
+    (weight,) = found(proto, tmp_path)[0].weights
+    assert weight.problem is not None
+    assert weight.problem.code in {"unsupported_layout", "invalid_graph"}
+    assert weight.slots == 1

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper, parser
 
 from tests.graph.build import found, rng
 from tests.graph.quantized.codes import I8, U8, F, codes, dense_of, only, run, scales, text_model
@@ -149,3 +150,77 @@ def test_bipolar_quant(domain: str, tmp_path: Path) -> None:
     _, values, measured = only(proto, tmp_path)
     np.testing.assert_array_equal(dense_of(values), [[F(0.3) if v >= 0 else F(-0.3) for v in row] for row in w])
     assert measured.bits == 1
+
+
+SMALL_FLOATS = {
+    "float8e4m3fn": (4, 3, 7, 448.0),
+    "float8e4m3fnuz": (4, 3, 8, 240.0),
+    "float8e5m2": (5, 2, 15, 57344.0),
+    "float8e5m2fnuz": (5, 2, 16, 57344.0),
+}
+"""Bits of exponent and mantissa, bias, largest finite number."""
+
+
+@pytest.mark.parametrize("dtype", SMALL_FLOATS)
+@pytest.mark.parametrize("decoder", ["DequantizeLinear<axis=1>(w, s)", "Cast<to=1>(w)"])
+def test_codes_that_are_small_floats(dtype: str, decoder: str, tmp_path: Path) -> None:
+    """All finite codes, against onnxruntime and against the format written out."""
+    exponent, mantissa, bias, largest = SMALL_FLOATS[dtype]
+    table = [naive.small_float(code, exponent, mantissa, bias) for code in range(256)]
+    finite = [code for code in range(256) if abs(table[code]) <= largest and code != 128]
+    chosen = np.array([finite[i % len(finite)] for i in range(24 * 12)], U8).reshape(24, 12)
+    s = scales(3, 12)
+    proto = text_model(
+        f"g (float[24,24] x) => (float[24,12] y) {{ d = {decoder} y = MatMul(x, d) }}",
+        {"s": s} if "s)" in decoder else {},
+    )
+    code = getattr(onnx.TensorProto, dtype.upper())
+    proto.graph.initializer.append(
+        onnx.TensorProto(name="w", data_type=code, dims=chosen.shape, raw_data=chosen.tobytes())
+    )
+    (implied,) = run(proto, x=np.eye(24, dtype=F))
+    result, (values,) = found(proto, tmp_path)
+    assert values is not None
+    np.testing.assert_array_equal(dense_of(values).astype(F), implied)
+    expected = np.array(table)[chosen].astype(F) * (s if "s)" in decoder else F(1))
+    np.testing.assert_array_equal(dense_of(values).astype(F), expected)
+    stated = result.weights[0].quantization
+    assert (stated.bits if stated is not None else 8) == 8
+
+
+def test_codes_of_four_bits_that_are_floats(tmp_path: Path) -> None:
+    """onnxruntime has no kernel for float4e2m1; the format written out stands for it."""
+    chosen = codes(1, (12, 8), 0, 15, np.int64)
+    s = scales(3, 8)
+    proto = text_model(
+        "g (float[n,12] x) => (float[n,8] y) { d = DequantizeLinear<axis=1>(w, s) y = MatMul(x, d) }", {"s": s}
+    )
+    packed = naive.pack_low_bits_first(chosen.reshape(1, -1), 4)
+    proto.graph.initializer.append(
+        onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT4E2M1, dims=(12, 8), raw_data=packed.tobytes())
+    )
+    _, values, measured = only(proto, tmp_path)
+    table = np.array([naive.small_float(code, 2, 1, 1) for code in range(16)])
+    assert table[7] == 6.0
+    np.testing.assert_array_equal(dense_of(values).astype(F), table[chosen].astype(F) * s)
+    assert (measured.bits, measured.granularity) == (4, "channel")
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_codes_of_two_bits(signed: bool, tmp_path: Path) -> None:
+    low = -2 if signed else 0
+    chosen = codes(1, (12, 8), low, low + 3, np.int64)
+    proto = parser.parse_model(
+        '<ir_version: 13, opset_import: ["" : 25]> '
+        "g (float[12,12] x) => (float[12,8] y) { y = DequantizeLinear<axis=1>(w, s) }"
+    )
+    proto.graph.initializer.append(numpy_helper.from_array(scales(3, 8), "s"))
+    packed = naive.pack_low_bits_first(chosen.reshape(1, -1) & 3, 2)
+    code = onnx.TensorProto.INT2 if signed else onnx.TensorProto.UINT2
+    proto.graph.initializer.append(onnx.TensorProto(name="w", data_type=code, dims=(12, 8), raw_data=packed.tobytes()))
+    (implied,) = run(proto, x=np.eye(12, dtype=F))
+    proto.graph.node[0].output[0] = "d"
+    proto.graph.node.append(helper.make_node("MatMul", ["x", "d"], ["y"]))
+    _, values, measured = only(proto, tmp_path)
+    np.testing.assert_array_equal(dense_of(values).astype(F), implied)
+    assert measured.bits == 2

@@ -1,4 +1,4 @@
-"""QAttention and DynamicQuantizeLSTM: a float layer with the decoded weight gives what they give."""
+"""QAttention, DynamicQuantizeLSTM and QEmbedLayerNormalization: float layers of the decoded weights give the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.graph.build import found, rng
-from tests.graph.quantized.codes import I8, U8, F, codes, dense_of, run, scales, text_model
+from tests.graph.quantized.codes import I8, I32, U8, F, codes, dense_of, run, scales, text_model
 
 
 def test_qattention(tmp_path: Path) -> None:
@@ -71,3 +71,31 @@ def test_dynamic_quantize_lstm(directions: int, channel: bool, tmp_path: Path) -
     )
     (ours,) = run(plain, x=x, h=h, c=c)
     np.testing.assert_allclose(ours, expected, atol=2e-6)
+
+
+def test_qembed_layer_normalization(tmp_path: Path) -> None:
+    """The layer norm of the decoded rows' sum is what onnxruntime gives for every word, position and segment."""
+    rows = {"word": 20, "position": 10, "segment": 4, "gamma": 1, "beta": 1}
+    arrays: dict[str, np.ndarray] = {}
+    for number, (name, count) in enumerate(rows.items()):
+        table = codes(number, (count, 8), 0, 255, U8)
+        arrays[name] = table if count > 1 else table[0]
+        arrays[f"{name}_s"] = np.array(0.01 * (number + 1), F)
+        arrays[f"{name}_z"] = np.array(100 + number, U8)
+    scale, zero = (", ".join(f"{name}_{letter}" for name in rows) for letter in "sz")
+    proto = text_model(
+        "g (int32[b,l] ids, int32[b,l] seg) => (float[b,l,8] y, int32[b] m) { y, m = com.microsoft."
+        "QEmbedLayerNormalization<epsilon=1e-12>"
+        f"(ids, seg, word, position, segment, gamma, beta, , {scale}, {zero}) }}",
+        arrays,
+    )
+    ids = np.arange(20, dtype=I32).reshape(2, 10)
+    segments = (ids % 4).astype(I32)
+    implied, _ = run(proto, ids=ids, seg=segments)
+    result, values = found(proto, tmp_path)
+    tables = {weight.tensor: value[0, :, :, 0] for weight, value in zip(result.weights, values) if value is not None}
+    assert {weight.role for weight in result.weights} == {"embedding"}
+    total = tables["word"][ids] + tables["position"][None, :] + tables["segment"][segments]
+    gamma, beta = ((arrays[n].astype(F) - arrays[f"{n}_z"]) * arrays[f"{n}_s"] for n in ("gamma", "beta"))
+    normal = (total - total.mean(-1, keepdims=True)) / np.sqrt(total.var(-1, keepdims=True) + 1e-12)
+    np.testing.assert_allclose(normal * gamma + beta, implied, atol=5e-6)

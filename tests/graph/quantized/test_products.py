@@ -155,3 +155,22 @@ def test_qgemm(trans: int, channel: bool, tmp_path: Path) -> None:
     _, values, measured = only(proto, tmp_path)
     np.testing.assert_array_equal(dense_of(values).astype(F), implied)
     assert measured.scheme == "QGemm"
+
+
+@pytest.mark.parametrize("group", [1, 2, 4])
+def test_qlinear_conv_with_channels_last(group: int, tmp_path: Path) -> None:
+    """The data have their channels last; the kernel does not: onnxruntime reads it as any other."""
+    w = codes(1, (8, 4 // group, 3, 2), -9, 9, I8)
+    ws = np.array([0.25, 0.5, 1, 0.25, 2, 1, 0.5, 0.5], F)
+    arrays = {"w": w, "ws": ws, "wz": np.zeros(8, I8), "one": np.array(1, F), "ys": np.array(0.25, F)}
+    proto = text_model(
+        "g (int8[n,3,2,4] x) => (int8[n,1,1,8] y) { y = com.microsoft.QLinearConv"
+        f"<channels_last=1, group={group}>(x, one, z, w, ws, wz, ys, z) }}",
+        arrays | {"z": np.array(0, I8)},
+    )
+    (implied,) = run(proto, x=np.eye(24).reshape(24, 3, 2, 4).astype(I8))
+    kernel = (implied.astype(F) * F(0.25)).reshape(3, 2, 4, 8).transpose(3, 2, 0, 1)
+    result, (values,) = found(proto, tmp_path)
+    assert values is not None
+    np.testing.assert_array_equal(kernel_of(values, (3, 2)), kernel)
+    assert result.weights[0].role == ("depthwise_conv" if group == 4 else "conv")
