@@ -106,7 +106,7 @@ class Constant:
             present = [i for i in current.inputs if i is not None]
             if not present:
                 return current
-            current = max(present, key=lambda constant: constant.size)
+            current = max(present, key=_carries)
         return current
 
     @property
@@ -124,7 +124,7 @@ class Constant:
             present = [i for i in current.inputs if i is not None]
             if not present:
                 break
-            current = max(present, key=lambda constant: constant.size)
+            current = max(present, key=_carries)
         return tuple(reversed(names))
 
     def leaves(self) -> list[StoredTensor]:
@@ -208,6 +208,11 @@ class Constant:
             raise TensorError("unreadable_payload", "the constant has neither a payload nor an operator")
         arrays = [None if i is None else _value_of(i, values) for i in self.inputs]
         return folding.evaluate(self.node, arrays, self.output, self.shape, self.dtype)
+
+
+def _carries(constant: Constant) -> tuple[int, bool]:
+    """Rank the inputs of a step by how surely they carry the values: of two as large, the one that is no mask."""
+    return constant.size, constant.dtype != "bool"
 
 
 MAX_CHAIN = 10_000

@@ -144,8 +144,32 @@ def _matmul(operands: Operands) -> list[SlotRole]:
     return attention.projections(operands, found)
 
 
+_TURNING = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+_STEPS = 32
+
+
+def _multiplied(operands: Operands) -> bool | None:
+    """Say whether what a Gather takes is multiplied from the right, and then whether its outputs stand first."""
+    scope = operands.scope
+    names = [(operands.node.outputs[0], False)]
+    for _ in range(_STEPS):
+        if not names:
+            return None
+        name, turned = names.pop(0)
+        for reader, position in scope.consumers.get(name, ()):
+            node = scope.nodes[reader]
+            if position == 1 and node.op_type in ("Gemm", "MatMul"):
+                return turned != bool(node.op_type == "Gemm" and attribute(node, "transB", 0))
+            if position == 0 and node.outputs and (node.op_type in _TURNING or node.op_type == "Transpose"):
+                names.append((node.outputs[0], turned != (node.op_type == "Transpose")))
+    return None
+
+
 def _gather(operands: Operands) -> list[SlotRole]:
     axis = attribute(operands.node, "axis", 0)
+    outputs_first = _multiplied(operands) if len(operands.shape(0)) >= 3 and axis == 0 else None
+    if outputs_first is not None:  # one matrix of a stack is chosen: of an expert, or of a layer in a Loop
+        return [dense(0, outputs_first=outputs_first, constant=quantized.gathered(operands))]
     return [SlotRole(0, "embedding", layouts.table(axis), f"table:{axis}", constant=quantized.gathered(operands))]
 
 

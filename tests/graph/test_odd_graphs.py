@@ -196,3 +196,45 @@ def test_sparse_constants_in_both_forms(tmp_path: Path) -> None:
             _, weights = surveyed(model, tmp_path)
             ((_, found),) = weights.values()
             np.testing.assert_array_equal(matrix(found).T, dense)
+
+
+CHOSEN = {
+    "plain": "k = Gather(w, e) y = MatMul(x, k)",
+    "turned": "k = Gather(w, e) t = Transpose<perm=[1,0]>(k) y = MatMul(x, t)",
+    "gemm": "k = Gather(w, e) y = Gemm<transB=1>(x, k)",
+    "from_a_list": "u = Unsqueeze(e, zero) k = Gather(w, u) q = Squeeze(k, zero) y = MatMul(x, q)",
+}
+
+
+@pytest.mark.parametrize("case", CHOSEN)
+def test_one_matrix_of_a_stack_is_chosen_by_a_run(case: str, tmp_path: Path) -> None:
+    """An expert's, or a layer's in a Loop: no table that is looked up, but a stack of matrices."""
+    stack = rng(11).standard_normal((3, 12, 12)).astype(np.float32)
+    arrays = {"w": stack} | ({"zero": np.array([0])} if "zero" in CHOSEN[case] else {})
+    model = parsed(f"g (float[12,12] x, int64 e) => (float[12,12] y) {{ {CHOSEN[case]} }}", arrays)
+    _, weights = surveyed(model, tmp_path)
+    ((weight, values),) = weights.values()
+    assert (weight.role, weight.num_matrices) == ("dense", 3)
+    for number in range(3):
+        (implied,) = run(model, x=np.eye(12, dtype=np.float32), e=np.array(number))
+        np.testing.assert_array_equal(values[number, :, :, 0].T.astype(np.float32), implied)
+
+
+def test_what_is_looked_up_and_multiplied_stays_a_table(tmp_path: Path) -> None:
+    arrays = {"w": rng(12).standard_normal((3, 12, 12)).astype(np.float32), "v": rng(13).standard_normal((12, 9))}
+    model = parsed(
+        "g (int64[n] e) => (float[n,12,9] y) { k = Gather(w, e) y = MatMul(k, v) }",
+        {name: array.astype(np.float32) for name, array in arrays.items()},
+    )
+    _, weights = surveyed(model, tmp_path)
+    assert {weight.tensor: weight.role for weight, _ in weights.values()} == {"w": "embedding", "v": "dense"}
+
+
+def test_a_mask_of_the_same_size_does_not_stand_for_the_weight(tmp_path: Path) -> None:
+    arrays = {"mask": W > 0, "w": W, "zero": np.array(0, np.float32)}
+    model = parsed("g (float[9,9] x) => (float[9,9] y) { p = Where(mask, w, zero) y = MatMul(x, p) }", arrays)
+    (implied,) = run(model, x=np.eye(9, dtype=np.float32))
+    _, weights = surveyed(model, tmp_path)
+    ((weight, values),) = weights.values()
+    np.testing.assert_array_equal(matrix(values).T.astype(np.float32), implied)
+    assert (weight.tensor, weight.dtype) == ("w", "float32")
