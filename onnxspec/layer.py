@@ -36,6 +36,7 @@ __all__ = ["analyze_layer"]
 TOP_EVALS = 32
 ESD_BINS = 48
 CURVE_POINTS = 32
+LINEAR_BINS, LINEAR_REACH, BULK_TOP = 40, 4.0, 12
 
 
 def analyze_layer(weight: WeightMatrix, settings: Settings, mapper: Mapper = one_by_one) -> Layer:
@@ -143,7 +144,7 @@ def _measure(layer: Layer, values: Values, facts: ValueFacts, dtype: str, settin
         slices=slices,
         reasons=dict(sorted(reasons.items())),
         evals=tuple(pooled.evals.tolist()) if settings.spectra and np.isfinite(pooled.evals).all() else None,
-        plot=_plot(pooled, fit, settings),
+        plot=_with_bulk(_plot(pooled, fit, settings), pooled, verdicts),
     )
 
 
@@ -265,8 +266,23 @@ def _plot(pooled: Spectrum, fit: PowerLawFit, settings: Settings) -> Plot:
         high,
         tuple(counts.tolist()),
         tuple(_round(float(v)) for v in evals[:TOP_EVALS]),
-        *shown,
+        ks_xmin=shown[0],
+        ks_D=shown[1],
+        ks_alpha=shown[2],
     )
+
+
+def _with_bulk(plot: Plot, pooled: Spectrum, verdicts: Verdicts) -> Plot:
+    """Add the linear histogram of the matrix of the bulk fit, up to a few times the bulk's edge."""
+    own, mp = verdicts.own, verdicts.values.get("mp")
+    edge = mp.get("spike_edge") if mp is not None else None
+    if own is None or not edge or not own.rank or plot.esd_max is None:
+        return plot
+    evals = own.positive_evals
+    end = _round(min(1.05 * float(evals[0]), LINEAR_REACH * float(edge)))
+    counts, _ = np.histogram(evals, bins=LINEAR_BINS, range=(0.0, end))
+    top = () if own is pooled else tuple(_round(float(v)) for v in evals[:BULK_TOP])
+    return replace(plot, linear_max=end, linear_counts=tuple(counts.tolist()), bulk_top=top)
 
 
 def _round(value: float) -> float:

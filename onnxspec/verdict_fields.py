@@ -10,6 +10,8 @@ from onnxspec._codec import encode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from onnxspec.results import Spectrum
+
 __all__ = ["MATRIX", "MATRIX_FULL", "TAIL", "TAIL_FULL", "Verdicts", "nothing"]
 
 TAIL_STANDARD = ("alpha_ci", "alpha_unbiased", "alpha_exact_ci", "alpha_profile", "alpha_hill", "alpha_hill_excess")
@@ -22,10 +24,11 @@ MATRIX = (*MATRIX_STANDARD, *MATRIX_FULL)
 
 @dataclass
 class Verdicts:
-    """Fields of `Layer`, and why those that are null are null."""
+    """Fields of `Layer`, and why those that are null are null; and the spectrum of the matrix they are about."""
 
     values: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    own: Spectrum | None = None
 
     def put(self, name: str, value: Any, reason: str | None = None) -> None:
         """Enter one field in JSON-safe form, with the reason where there is none."""
@@ -37,6 +40,7 @@ class Verdicts:
         """Take in the fields of another."""
         self.values |= other.values
         self.reasons |= other.reasons
+        self.own = self.own or other.own
         return self
 
 

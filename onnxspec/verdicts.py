@@ -119,6 +119,7 @@ def of_matrix(
     """
     out = Verdicts()
     own = known or spectrum(matrix, dtype=dtype, noise_floor=noise_floor, exact=settings.exact)
+    out.own = own
     zeros = own.M - own.rank
     effort: Literal["standard", "full"] = "full" if settings.effort == "full" else "standard"
     trained = trained_verdict(matrix, own.evals, effort=effort, seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -114,13 +115,18 @@ def missing(layer: Layer, known: Sequence[Missing] = ()) -> list[Missing]:
 
 
 def never(layers: Sequence[Layer]) -> list[Missing]:
-    """Give the numbers that are null in every analysed layer, for one and the same reason."""
+    """Give the numbers that are null in every analysed layer, by the reason that most layers give."""
     analysed = [missing(layer) for layer in layers if layer.status == "ok"]
-    if not analysed:
-        return []
-    common = set.intersection(*({(gap.reason, name) for gap in gaps for name in gap.names} for gaps in analysed))
-    kept = ((gap.reason, tuple(name for name in gap.names if (gap.reason, name) in common)) for gap in analysed[0])
-    return [Missing(reason, names) for reason, names in kept if names]
+    reasons: dict[str, Counter[str]] = {}
+    for gaps in analysed:
+        for gap in gaps:
+            for name in gap.names:
+                reasons.setdefault(name, Counter())[gap.reason] += 1
+    by_reason: dict[str, list[str]] = {}
+    for name, counts in sorted(reasons.items()):
+        if counts.total() == len(analysed):
+            by_reason.setdefault(min(counts, key=lambda reason: (-counts[reason], reason)), []).append(name)
+    return [Missing(reason, tuple(names)) for reason, names in sorted(by_reason.items())]
 
 
 def _topics() -> list[tuple[str, tuple[str, ...]]]:

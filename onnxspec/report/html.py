@@ -21,7 +21,7 @@ from onnxspec.report.glossary import Glossary
 from onnxspec.report.svg.linear import beyond
 from onnxspec.report.svg.signs import name_of, styles
 from onnxspec.results import Layer, Report
-from onnxspec.results.drawable import bulk_of, minima_of, number, tail_of
+from onnxspec.results.drawable import bulk_of, law_of, linear_of, minima_of, number, tail_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -129,7 +129,7 @@ def _no_bulk(layer: Layer) -> str:
     if layer.mp is None:
         return f"No bulk: {word(layer.reasons.get('mp', 'unknown'))}."
     if layer.num_matrices != 1 or (layer.mp.get("N"), layer.mp.get("M")) != (layer.N, layer.M):
-        return "The bulk below is that of the unfolded kernel, whose eigenvalues are others."
+        return "The bulk fit is of the unfolded kernel, whose eigenvalues are others."
     return f"No bulk: {word(layer.mp.get('reason') or 'unknown')}."
 
 
@@ -191,6 +191,7 @@ def _environment() -> Environment:
         tail_of=tail_of,
         minima_of=minima_of,
         bulk_of=bulk_of,
+        bulk_drawn=lambda layer: bulk_of(layer) if linear_of(layer) is None else law_of(layer),
         beyond=beyond,
         no_bulk=_no_bulk,
         max_items=MAX_ITEMS,

@@ -14,10 +14,13 @@ from onnxspec.results.layer import Layer
 __all__ = [
     "Bulk",
     "Histogram",
+    "Linear",
     "Minimum",
     "Tail",
     "bulk_of",
     "histogram_of",
+    "law_of",
+    "linear_of",
     "merged",
     "minima_of",
     "number",
@@ -164,6 +167,50 @@ def minima_of(layer: Layer) -> list[Minimum]:
     return found
 
 
+@dataclass(frozen=True)
+class Linear:
+    """The eigenvalues of the matrix of the bulk fit on a linear axis from 0.
+
+    Attributes
+    ----------
+    end : float
+        Of the axis.
+    counts : tuple of float
+        Eigenvalues in its equal bins.
+    total : float
+        Positive eigenvalues in all, with those beyond the axis.
+    top : tuple of float
+        The largest ones that are known, descending.
+    """
+
+    end: float
+    counts: tuple[float, ...]
+    total: float
+    top: tuple[float, ...]
+
+    @property
+    def edges(self) -> list[float]:
+        """Ends of the bins."""
+        return [self.end * k / len(self.counts) for k in range(len(self.counts) + 1)]
+
+    def density(self) -> list[float]:
+        """Give the density of each bin."""
+        return _density(self.edges, self.counts, self.total)
+
+
+def linear_of(layer: Layer) -> Linear | None:
+    """Give the linear histogram of the matrix of the bulk fit, where the report has both."""
+    plot, mp = layer.plot, layer.mp
+    if plot is None or mp is None or law_of(layer) is None:
+        return None
+    end, M, zeros = number(plot.linear_max), number(mp.get("M")), number(mp.get("zeros"))
+    counts = tuple(number(count) or 0.0 for count in plot.linear_counts)
+    top = sorted((x for v in plot.bulk_top or plot.top_evals if (x := number(v)) is not None), reverse=True)
+    if end is None or M is None or zeros is None or not on_axis(end) or not counts or not top or min(counts) < 0.0:
+        return None
+    return Linear(end, counts, M - zeros, tuple(top)) if 0.0 < sum(counts) <= M - zeros < LARGEST_COUNT else None
+
+
 def bulk_of(layer: Layer) -> Bulk | None:
     """Give the bulk of a layer where its matrix is the one whose eigenvalues are drawn.
 
@@ -173,12 +220,20 @@ def bulk_of(layer: Layer) -> Bulk | None:
     mp = layer.mp
     if not isinstance(mp, Mapping) or layer.num_matrices != 1 or (mp.get("N"), mp.get("M")) != (layer.N, layer.M):
         return None
+    return law_of(layer)
+
+
+def law_of(layer: Layer) -> Bulk | None:
+    """Give the bulk of the matrix that the bulk fit is about."""
+    mp = layer.mp
+    if not isinstance(mp, Mapping):
+        return None
     names = ("N", "M", "sigma_mp", "spike_edge", "spikes", "zeros")
     N, M, sigma, edge, spikes, zeros = (number(mp.get(name)) for name in names)
     if N is None or M is None or sigma is None or edge is None or spikes is None or zeros is None:
         return None
     n, m, positive = N - spikes, M - zeros - spikes, M - zeros
-    if not (spikes >= 0.0 and 1.0 <= m <= n and sigma > 0.0 and edge > 0.0):
+    if not (spikes >= 0.0 and 1.0 <= m <= n and sigma > 0.0 and on_axis(sigma * sigma) and on_axis(edge)):
         return None
     return Bulk(n / m, sigma * math.sqrt(n / N), m / positive, edge, int(spikes))
 

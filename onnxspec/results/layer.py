@@ -59,6 +59,13 @@ class Plot:
         The 32 largest eigenvalues.
     ks_xmin, ks_D, ks_alpha : tuple of float
         The KS distance and alpha over candidates for xmin, thinned.
+    linear_max : float or None
+        End of the linear histogram, which starts at 0. It is that of the matrix of the bulk fit, a convolution
+        unfolded; ``None`` without a bulk.
+    linear_counts : tuple of int
+        Eigenvalues in each of its bins; those beyond its end are in none.
+    bulk_top : tuple of float
+        The 12 largest eigenvalues of that matrix, where they are not those of `top_evals`.
     """
 
     esd_min: float | None
@@ -68,6 +75,9 @@ class Plot:
     ks_xmin: tuple[float, ...] = ()
     ks_D: tuple[float, ...] = ()
     ks_alpha: tuple[float, ...] = ()
+    linear_max: float | None = None
+    linear_counts: tuple[int, ...] = ()
+    bulk_top: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

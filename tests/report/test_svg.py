@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import onnxspec
+from onnxspec._codec import encode
 from onnxspec.laws import marchenko_pastur as law
 from onnxspec.palette import PHASES
 from onnxspec.report import svg
+from onnxspec.report.facts import Missing, missing, never
 from onnxspec.report.numbers import fixed, interval, short, size
 from onnxspec.report.svg.canvas import Scale, polyline, steps
-from onnxspec.report.svg.linear import marchenko_pastur
+from onnxspec.report.svg.linear import beyond, marchenko_pastur
 from onnxspec.report.svg.signs import NONE, SHAPES, styles
 from onnxspec.results import Layer, Plot, Report
-from onnxspec.results.drawable import histogram_of
+from onnxspec.results.drawable import histogram_of, linear_of
 
 HOSTILE = "</title></svg><script>alert(1)</script>\"'&\x1b[31m\u202e"
 
@@ -134,10 +139,47 @@ def test_the_bulk_is_the_law_of_the_laws(Q: float) -> None:
         assert marchenko_pastur(value, Q, 0.7) == pytest.approx(expected, rel=1e-12, abs=1e-300)
 
 
-def test_the_bulk_is_drawn_only_where_the_eigenvalues_are_its_own(report: Report) -> None:
-    assert by_class(xml(svg.esd_linear(report.layers["fc1"])), "t")
-    assert by_class(xml(svg.esd_linear(report.layers["fc1"])), "s")
-    assert not by_class(xml(svg.esd_linear(report.layers["conv2"])), "t")
+@pytest.mark.parametrize("name", ["conv2", "fc1"])
+def test_the_bulk_is_drawn_over_the_eigenvalues_it_was_fitted_to(report: Report, name: str) -> None:
+    one = report.layers[name]
+    chart = xml(svg.esd_linear(one))
+    assert len(by_class(chart, "t")) == 1
+    assert [mark.tag for mark in by_class(chart, "s")] == ["text", "path"]
+    linear = linear_of(one)
+    assert linear is not None
+    assert one.mp is not None
+    assert linear.total == one.mp["M"] - one.mp["zeros"]
+    assert beyond(one) == linear.total - sum(linear.counts)
+    # the share of the histogram below the edge is that of the eigenvalues that are no spikes
+    below = sum(count for edge, count in zip(linear.edges[1:], linear.counts) if edge <= one.mp["spike_edge"])
+    assert one.mp["M"] - one.mp["spikes"] - below <= max(linear.counts)
+
+
+def test_the_histogram_of_a_convolution_is_that_of_the_unfolded_kernel(fixtures: Path) -> None:
+    path = fixtures / "models" / "lenet5.onnx"
+    stored = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
+    kernel = onnx.numpy_helper.to_array(stored["conv2.weight"]).astype(np.float64).reshape(50, -1)
+    one = onnxspec.analyze(path).layers["conv2"]
+    evals = np.sort(np.linalg.svd(kernel, compute_uv=False) ** 2 / 500)[::-1]
+    assert one.plot is not None
+    assert one.plot.linear_max is not None
+    assert one.plot.bulk_top == pytest.approx(evals[:12], rel=1e-5)
+    counts, _ = np.histogram(evals, bins=len(one.plot.linear_counts), range=(0.0, one.plot.linear_max))
+    assert list(one.plot.linear_counts) == counts.tolist()
+    assert one.plot.linear_max == pytest.approx(min(1.05 * evals[0], 4.0 * one.mp["spike_edge"]), rel=1e-5)
+
+
+def test_an_older_report_draws_the_bulk_where_it_can(report: Report) -> None:
+    for name, drawn in (("fc1", 1), ("conv2", 0)):
+        one = report.layers[name]
+        assert one.plot is not None
+        older = replace(one, plot=replace(one.plot, linear_max=None, linear_counts=(), bulk_top=()))
+        assert len(by_class(xml(svg.esd_linear(older)), "t")) == drawn
+
+
+def test_the_summary_for_plots_stays_below_two_kilobytes(report: Report) -> None:
+    for one in report.layers:
+        assert len(json.dumps(encode(one.plot), separators=(",", ":"))) <= 2000
 
 
 def test_no_spectrum_no_chart() -> None:
@@ -282,3 +324,17 @@ def test_columns_and_sizes() -> None:
     assert fixed(None, 2) == "–"
     assert interval((1.0, 9.428)) == "1.00 to 9.43"
     assert [size(n) for n in (12, 5_033_510, 3 * 10**13)] == ["12 B", "5.0 MB", "30.0 TB"]
+
+
+def test_what_is_never_there_is_said_once() -> None:
+    layers = [
+        layer(reasons={"gof_p": "effort", "alpha": "too_small", "traps": "effort"}),
+        layer(reasons={"gof_p": "effort", "traps": "effort"}),
+        layer(reasons={"gof_p": "no_fit", "traps": "effort"}),
+        layer(status="failed"),
+    ]
+    everywhere = never(layers)
+    assert everywhere == [Missing("effort", ("gof_p", "traps"))]
+    assert missing(layers[0], everywhere) == [Missing("too_small", ("alpha",))]
+    assert missing(layers[1], everywhere) == []
+    assert missing(layers[2], everywhere) == [Missing("no_fit", ("gof_p",))]

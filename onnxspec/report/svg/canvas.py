@@ -131,14 +131,15 @@ def steps(x: Scale, y: Scale, edges: Sequence[float], heights: Sequence[float]) 
     """Draw a filled histogram; a height at or below the axis' start is no bar."""
     at = x(edges[0])
     path = [f"M{at} {y.start}"]
-    level = y.start
+    level, start = y.start, at
     for edge, height in zip(edges[1:], heights):
         top = y(height) if height > 0.0 else y.start
         right = x(edge)
-        if right == at:
-            continue
-        path.append((f"v{top - level}" if top != level else "") + f"h{right - at}")
-        at, level = right, top
+        if top != level and right > at:
+            path.append((f"h{at - start}" if at > start else "") + f"v{top - level}")
+            level, start = top, at
+        at = max(at, right)
+    path.append(f"h{at - start}")
     return f'<path class="b" d="{"".join(path)}V{y.start}z"/>'
 
 

@@ -7,7 +7,7 @@ import math
 from onnxspec.report.numbers import short
 from onnxspec.report.svg.canvas import Scale, frame, polyline, steps, svg, vertical
 from onnxspec.results import Layer
-from onnxspec.results.drawable import Bulk, Histogram, bulk_of, histogram_of, merged
+from onnxspec.results.drawable import Bulk, Histogram, bulk_of, histogram_of, law_of, linear_of, merged
 
 __all__ = ["beyond", "esd_linear", "marchenko_pastur"]
 
@@ -17,7 +17,7 @@ SPIKE, APART = 16, 8
 
 
 def esd_linear(layer: Layer) -> str | None:
-    """Draw the linear ESD of one layer, with its bulk where the eigenvalues are those of the fitted matrix.
+    """Draw the linear ESD of one layer with its bulk; that of a convolution is of the kernel unfolded into one matrix.
 
     Parameters
     ----------
@@ -32,26 +32,33 @@ def esd_linear(layer: Layer) -> str | None:
     shape = histogram_of(layer)
     if shape is None:
         return None
-    bulk = bulk_of(layer)
-    highest = _highest(shape, bulk)
-    edges, density = merged(shape.edges, shape.counts, highest)
+    linear = linear_of(layer)
+    if linear is not None:
+        bulk, highest, top = law_of(layer), linear.end, linear.top
+        edges, density = linear.edges, linear.density()
+    else:
+        bulk, top = bulk_of(layer), shape.top
+        highest = _highest(shape, bulk)
+        edges, density = merged(shape.edges, shape.counts, highest)
     clear = [d for edge, d in zip(edges[1:], density) if edge > 0.03 * highest] or density
     x = Scale.across(0.0, highest)
     law = [] if bulk is None else _law(bulk)
     tops = [max(clear), *(d for v, d in law if v > 0.03 * highest)]
     y = Scale.up(0.0, 1.15 * max(tops) or 1.0)
     body = [frame(x, y, "eigenvalue of X", "density"), steps(x, y, edges, density)]
-    about = f"Eigenvalues up to {short(shape.top[0], 3)}."
+    about = f"Eigenvalues up to {short(top[0], 3)}."
     if bulk is not None:
         body += [polyline(((x(v), y(d)) for v, d in law if v <= highest), "t"), vertical(x, y, [bulk.edge], "x")]
-        body.append(_spikes(x, y, [value for value in shape.top[: bulk.spikes] if value <= highest]))
+        body.append(_spikes(x, y, [value for value in top[: bulk.spikes] if value <= highest]))
         about += f" Bulk up to {short(bulk.edge, 3)}; spikes beyond it: {bulk.spikes}."
     return svg("Linear ESD", about, "".join(body))
 
 
 def beyond(layer: Layer) -> int:
     """Count the known eigenvalues that lie beyond the axis of `esd_linear`."""
-    shape = histogram_of(layer)
+    linear, shape = linear_of(layer), histogram_of(layer)
+    if linear is not None:
+        return round(linear.total - sum(linear.counts))
     if shape is None:
         return 0
     highest = _highest(shape, bulk_of(layer))
