@@ -26,7 +26,7 @@ from onnxspec.results.drawable import bulk_of, law_of, linear_of, minima_of, num
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["render"]
+__all__ = ["fill", "markup", "render", "stylesheet"]
 
 MAX_NAME, MAX_TEXT = 96, 400
 MAX_ITEMS = 500  # of one list of skips or diagnostics
@@ -152,12 +152,27 @@ def _title(reports: Sequence[Report]) -> str:
     return word(_file_name(reports[0]), MAX_NAME)
 
 
+def fill(template: str, **values: Any) -> str:
+    """Fill a template for a page of another module; everything but `markup` is escaped."""
+    return _environment().get_template(template).render(**values)
+
+
+def markup(text: str) -> Any:
+    """Mark text of our own as HTML; names in it are escaped already."""
+    return _markup(text)
+
+
+def stylesheet() -> str:
+    """Give the style sheet that every page has."""
+    return _text("report.css")
+
+
 @cache
 def _environment() -> Environment:
     """Give the templates, with the functions that they use."""
     from jinja2 import DictLoader, Environment, StrictUndefined
 
-    names = ("page.html", "model.html", "tables.html", "layer.html", "glossary.html", "macros.html")
+    names = ("page.html", "model.html", "tables.html", "layer.html", "glossary.html", "macros.html", "series.html")
     environment = Environment(
         loader=DictLoader({name: _text(f"{name}.j2") for name in names}),
         autoescape=True,

@@ -10,7 +10,13 @@ from onnxspec.errors import UsageError
 
 __all__ = ["SERIES_FORMATS", "TRACK_FORMATS", "study_formatter"]
 
-SERIES_FORMATS = {"table": "series_table", "json": "study_json", "csv": "study_csv", "markdown": "series_markdown"}
+SERIES_FORMATS = {
+    "table": "series_table",
+    "json": "study_json",
+    "csv": "study_csv",
+    "markdown": "series_markdown",
+    "html": "series_html",
+}
 TRACK_FORMATS = {"table": "track_table", "json": "study_json", "csv": "study_csv", "markdown": "track_markdown"}
 """Each format and its module in `onnxspec.report`."""
 
