@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -25,6 +27,7 @@ START = (
     "from onnxspec.cli.isolated import main; main(request)"
 )
 GRACE_SECONDS = 60.0
+CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT"})
 
 
 class EndedError(InputError):
@@ -77,61 +80,88 @@ def analyze_isolated(
         "jobs": jobs,
         "timeout": timeout,
     }
-    answer, code = _exchange(request, limits.report_bytes, path == "-", timeout)
+    answer, code, late = _exchange(request, limits.report_bytes, path == "-", timeout)
     try:
         message = json.loads(answer) if answer else None
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
-        raise EndedError(f"{path}: {_ending(code, bounds)}")
+        raise EndedError(f"{path}: {_ending(code, bounds, timeout, late=late)}")
     if "error" in message:
         raise _error(message, path)
     report: Report = inert(Report.from_json(json.dumps(message.get("report"))))
     return report
 
 
-def _exchange(request: dict[str, Any], most: int, stdin: bool, timeout: float | None) -> tuple[bytes, int]:
-    """Start the child, and give what it says and how it ended."""
+def _exchange(request: dict[str, Any], most: int, stdin: bool, timeout: float | None) -> tuple[bytes, int, bool]:
+    """Start the child; give what it says, how it ended, and whether it was stopped for its wall time."""
     child = subprocess.Popen(  # noqa: S603 - our own program, no shell
         [sys.executable, "-I", "-c", START, json.dumps(request)],
         stdin=None if stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # so that what it starts can be ended with it
     )
-    timer = threading.Timer((timeout or 0.0) + GRACE_SECONDS, child.kill)
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        _kill(child)
+
+    def watch() -> None:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # its number stays its own until it is waited for
+        _kill(child)  # what it started may hold the pipe open
+
+    timer = threading.Timer((timeout or 0.0) + GRACE_SECONDS, stop)
     timer.daemon = True
+    watcher = threading.Thread(target=watch, daemon=True) if hasattr(os, "waitid") else None
+    if watcher is not None:
+        watcher.start()
     if timeout is not None:
         timer.start()
     try:
         if child.stdout is None:
             raise OSError("the child process has no pipe")
         answer = child.stdout.read(most + 1)
+        child.stdout.close()
         if len(answer) > most:
             answer = b""
-            child.kill()
-        child.stdout.close()
-        return answer, child.wait()
+            _kill(child)
+        if watcher is not None:
+            watcher.join()
+        return answer, child.wait(), late.is_set()
     finally:
         timer.cancel()
-        if child.poll() is None:
-            child.kill()
+        if child.returncode is None:
+            _kill(child)
             child.wait()
 
 
-def _ending(code: int, bounds: Bounds) -> str:
-    """Say how the child ended."""
-    if code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
-        how = f"the analysis was ended by {name}"
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """End a child and all that it started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(OSError):
+            os.killpg(child.pid, signal.SIGKILL)
     else:
-        how = f"the analysis ended without a report (code {code})"
-    return (
-        f"{how}; it may have needed more than {bounds.memory / 2**30:.3g} GiB of memory (--max-memory) "
-        f"or {bounds.cpu} s of processor time (--max-cpu)."
-    )
+        child.kill()
+
+
+def _ending(code: int, bounds: Bounds, timeout: float | None, *, late: bool) -> str:
+    """Say how the child ended."""
+    memory = f"more than {bounds.memory / 2**30:.3g} GiB of memory (--max-memory)"
+    cpu = f"more than {bounds.cpu} s of processor time (--max-cpu)"
+    if late:
+        over = f"{GRACE_SECONDS:g} s after its {timeout:g} s (--timeout) were over"
+        return f"the analysis still went on {over}, and was ended."
+    if code >= 0:
+        return f"the analysis ended without a report (code {code}); it may have needed {memory} or {cpu}."
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    if name in CRASHES:
+        return f"the analysis crashed ({name}): this file trips a library, or it needed {memory}; please report it."
+    return f"the analysis was ended by {name}; it may have needed {memory} or {cpu}."
 
 
 def _error(message: dict[str, Any], path: str) -> OnnxspecError:

@@ -216,11 +216,11 @@ def test_an_answer_that_is_no_report_is_refused(monkeypatch: pytest.MonkeyPatch)
     from onnxspec.cli import isolation
 
     for answer in (b"", b"x", b"[]", b'{"error": "UsageError2", "message": "m"}', b'{"error": "os.system"}'):
-        monkeypatch.setattr(isolation, "_exchange", lambda *_, answer=answer: (answer, 0))
+        monkeypatch.setattr(isolation, "_exchange", lambda *_, answer=answer: (answer, 0, False))
         with pytest.raises(EndedError):
             isolated(HEALTHY, Bounds())
     for answer in (b'{"report": 3}', b'{"report": {"schema_version": "1"}}', b'{"report": NaN}'):
-        monkeypatch.setattr(isolation, "_exchange", lambda *_, answer=answer: (answer, 0))
+        monkeypatch.setattr(isolation, "_exchange", lambda *_, answer=answer: (answer, 0, False))
         with pytest.raises(onnxspec.ReportError):
             isolated(HEALTHY, Bounds())
 

@@ -174,7 +174,7 @@ def _survey(model: Model, choice: int) -> None:
             _has_code(error)
             continue
         assert values.shape == weight.kernel_shape
-        assert values.dtype == np.float64
+        assert values.canonical().shape == weight.kernel_shape
 
 
 def _no_number(text: str) -> None:

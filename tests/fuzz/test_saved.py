@@ -1,0 +1,176 @@
+"""Changed reports, policies and configuration files: a result or one sentence, never anything else."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import onnxspec
+from onnxspec.cli.config import defaults
+from onnxspec.cli.saved import inert
+from onnxspec.errors import OnnxspecError, ReportError, UsageError
+from onnxspec.policy import check, parse_policy, profile, template
+from onnxspec.report.check_formats import CHECK_FORMATS, check_formatter
+from onnxspec.report.interface import FORMATS, formatter
+from onnxspec.results import reports_from_json
+
+MODELS = Path(__file__).resolve().parents[2] / "fixtures" / "models"
+PROFILES = [profile(name) for name in ("lenient", "standard", "strict")]
+
+EXAMPLES = int(os.environ.get("ONNXSPEC_TEST_EXAMPLES", "100"))
+
+SLOW = settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.sampled_from([0, -1, 1, 2**31, 2**63, 10**400, 0.0, -1.0, 1e308, 1e-320, 0.5]),
+    st.integers(-5, 5),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(
+        ["", "ok", "failed", "noise", "non_finite", "\x1b[31m", "</script>", "=cmd()", "\u202e", "\ud800", "a\nb"]
+    ),
+    st.just([]),
+    st.just({}),
+    st.lists(st.integers(-3, 3), max_size=3),
+    st.dictionaries(st.sampled_from(["verdict", "p_value", "a", "count"]), st.integers(-2, 2), max_size=2),
+)
+
+
+@pytest.fixture(scope="module")
+def sound() -> list[str]:
+    """Give saved reports, of which each value is changed in turn."""
+    return [
+        onnxspec.analyze(MODELS / "unhealthy.onnx").to_json(),
+        onnxspec.analyze(MODELS / "conv2d.onnx", effort="full").to_json(),
+        onnxspec.inspect(MODELS / "lenet5.onnx").to_json(),
+    ]
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Give every place of a tree: the container and the key."""
+    found: list[tuple[Any, Any]] = []
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        found.append((value, key))
+        found.extend(places(item))
+    return found
+
+
+def changed(text: str, changes: list[tuple[int, Any]]) -> str:
+    """Put values into places of a report; where a number is negative the place goes."""
+    data = json.loads(text)
+    for number, value in changes:
+        all_places = places(data)
+        container, key = all_places[abs(number) % len(all_places)]
+        if number < 0:
+            del container[key]
+        else:
+            container[key] = value
+    return json.dumps(data)
+
+
+@SLOW
+@given(
+    which=st.integers(0, 2), changes=st.lists(st.tuples(st.integers(-(10**6), 10**6), VALUES), min_size=1, max_size=4)
+)
+def test_reports(sound: list[str], which: int, changes: list[tuple[int, Any]]) -> None:
+    text = changed(sound[which], changes)
+    try:
+        reports = [inert(report) for report in reports_from_json(text)]
+    except ReportError as error:
+        assert str(error)  # noqa: PT017
+        return
+    used(reports)
+
+
+def used(reports: list[onnxspec.Report]) -> None:
+    """Judge and render reports in every way."""
+    judgements = [check(report, policy) for report in reports for policy in PROFILES]
+    judgements += [check(report, PROFILES[1], baseline=report) for report in reports]
+    for name in CHECK_FORMATS:
+        text = check_formatter(name)(judgements)
+        assert "\x1b" not in text
+    for name in FORMATS:
+        if name == "parquet":
+            continue
+        out = formatter(name)(reports)
+        assert isinstance(out, bytes) or "\x1b" not in out
+
+
+@SLOW
+@given(data=st.binary(max_size=300))
+def test_bytes_that_are_no_report(data: bytes) -> None:
+    with pytest.raises(ReportError):
+        reports_from_json(data)
+
+
+def mutated_toml(text: str, number: int) -> bytes:
+    """Change a policy in its text: characters, lines, values."""
+    rng = random.Random(number)
+    data = bytearray(text.encode())
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        at = rng.randrange(len(data))
+        way = rng.randrange(5)
+        if way == 0:
+            data[at] = rng.randrange(256)
+        elif way == 1:
+            del data[at : at + rng.randrange(1, 40)]
+        elif way == 2:
+            start = rng.randrange(len(data))
+            data[at:at] = data[start : start + rng.randrange(1, 80)]
+        elif way == 3:
+            data[at:at] = rng.choice(
+                (b"[", b"]", b"=", b"'", b"nan", b"1e999", b"-1", b"\n[[waivers]]\n", b"\x00", b"{}", b"true")
+            )
+        else:
+            lines = data.split(b"\n")
+            rng.shuffle(lines)
+            data = bytearray(b"\n".join(lines))
+    return bytes(data)
+
+
+WAIVER = (
+    '\n[[waivers]]\nrule = "OS301"\nowner = "me"\nreason = "r"\nexpires = 2027-01-31\nsha256 = "' + "0" * 64 + '"\n'
+)
+
+
+@SLOW
+@given(number=st.integers(0, 2**32), name=st.sampled_from(["lenient", "standard", "strict"]))
+def test_policies(sound: list[str], number: int, name: str) -> None:
+    plain = "\n".join(line for line in template(name).splitlines() if not line.startswith("#"))
+    data = mutated_toml(plain + WAIVER, number)
+    try:
+        policy = parse_policy(data, "p.toml")
+    except UsageError as error:
+        message = str(error)
+        assert message.startswith("p.toml")
+        assert "\x1b" not in message
+        return
+    check(onnxspec.Report.from_json(sound[0]), policy)
+
+
+@SLOW
+@given(number=st.integers(0, 2**32))
+def test_configuration_files(tmp_path_factory: pytest.TempPathFactory, number: int) -> None:
+    known = {"check": {"effort": "effort", "max_cpu": "max_cpu"}, "analyze": {"effort": "effort"}}
+    folder = tmp_path_factory.mktemp("config")
+    data = mutated_toml('effort = "fast"\n[check]\nmax_cpu = 3\n[analyze]\neffort = "full"\n', number)
+    (folder / "onnxspec.toml").write_bytes(data)
+    try:
+        found = defaults(lambda: known, folder)
+    except OnnxspecError as error:
+        assert "onnxspec.toml" in str(error)  # noqa: PT017
+        return
+    tomllib.loads(data.decode())
+    assert set(found) <= set(known)
