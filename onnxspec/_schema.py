@@ -1,4 +1,4 @@
-"""JSON Schema of the report, from the type hints of the dataclasses that it is made of."""
+"""JSON Schemas of reports and comparisons, from the type hints of the dataclasses that they are made of."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from onnxspec.catalogue import Entry, find
 from onnxspec.results import SCHEMA_VERSION, Layer, Layers, Report
 
-__all__ = ["report_schema"]
+__all__ = ["comparison_schema", "report_schema"]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -34,6 +34,29 @@ def report_schema() -> dict[str, Any]:
         "$id": f"urn:onnxspec:report:{SCHEMA_VERSION}",
         "title": "onnxspec report",
         "description": f"Report of one model, version {SCHEMA_VERSION}. Several models are an array of reports.",
+        **root,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def comparison_schema() -> dict[str, Any]:
+    """Give the JSON Schema (2020-12) of what `Comparison.to_json` writes.
+
+    Returns
+    -------
+    dict
+        Ready for `json.dumps`.
+    """
+    from onnxspec.results.comparison import COMPARISON_VERSION, Comparison
+
+    definitions: dict[str, Any] = {}
+    root = _object(Comparison, definitions)
+    root["properties"]["comparison_version"] = {"const": COMPARISON_VERSION}
+    return {
+        "$schema": DIALECT,
+        "$id": f"urn:onnxspec:comparison:{COMPARISON_VERSION}",
+        "title": "onnxspec comparison",
+        "description": f"What became of model a in model b, version {COMPARISON_VERSION}.",
         **root,
         "$defs": dict(sorted(definitions.items())),
     }

@@ -42,9 +42,13 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("model.onnx", "lenet5.onnx"),
         ("models/a.onnx", "linear_gemm.onnx"),
         ("models/b.onnx", "linear_gemm.onnx"),
+        *((f"{name}.onnx", "lenet5.onnx") for name in ("before", "after", "float", "int8", "tuned", "base")),
     ):
         shutil.copy(MODELS / source, tmp_path / name)
     assert run(["onnxspec", "analyze", "model.onnx", "--effort", "fast", "-o", "report.json"], monkeypatch) == 0
+    for name in ("a.json", "b.json"):
+        shutil.copy(tmp_path / "report.json", tmp_path / name)
+    assert run(["onnxspec", "init-policy", "-o", "accept.toml"], monkeypatch) == 0
     return tmp_path
 
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 import onnxspec
-from onnxspec._schema import report_schema
+from onnxspec._schema import comparison_schema, report_schema
 from onnxspec.errors import ReportError
 
 VALIDATOR = jsonschema.Draft202012Validator(report_schema())
@@ -75,3 +75,13 @@ def test_a_report_without_a_key_is_refused_by_both(data: dict[str, Any], key: st
     assert not VALIDATOR.is_valid(broken)
     with pytest.raises(ReportError):
         onnxspec.Report.from_json(json.dumps(broken))
+
+
+def test_comparisons_follow_their_schema(fixtures: Path) -> None:
+    model = fixtures / "models" / "lenet5.onnx"
+    found = onnxspec.compare(model, fixtures / "models" / "linear_gemm.onnx", jobs=1)
+    same = onnxspec.compare(model, model, jobs=1)
+    validator = jsonschema.Draft202012Validator(comparison_schema())
+    for comparison in (found, same):
+        validator.validate(json.loads(comparison.to_json()))
+    assert not validator.is_valid({**json.loads(same.to_json()), "surprise": 1})

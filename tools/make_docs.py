@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from onnxspec._schema import report_schema
+from onnxspec._schema import comparison_schema, report_schema
 from onnxspec.catalogue import Entry, entries
 from onnxspec.findings import RuleFacts
 from onnxspec.policy.rules import RULES
@@ -83,6 +83,11 @@ def reasons_page() -> str:
 def schema_text() -> str:
     """Give docs/json-schema/report-1.json."""
     return json.dumps(report_schema(), indent=1) + "\n"
+
+
+def comparison_schema_text() -> str:
+    """Give docs/json-schema/comparison-1.json."""
+    return json.dumps(comparison_schema(), indent=1) + "\n"
 
 
 def policy_schema_text() -> str:
@@ -203,6 +208,7 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "reasons.md": reasons_page(),
         ROOT / "docs" / "json-schema" / "report-1.json": schema_text(),
         ROOT / "docs" / "json-schema" / "policy-1.json": policy_schema_text(),
+        ROOT / "docs" / "json-schema" / "comparison-1.json": comparison_schema_text(),
         **{ROOT / "docs" / "rules" / name: text for name, text in rule_pages().items()},
         **{page: with_output(text) for page, text in with_blocks.items()},
     }

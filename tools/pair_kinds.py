@@ -131,7 +131,9 @@ def every_kind(w: Array, rng: np.random.Generator, positions: int = 1) -> Iterat
     order = rng.permutation(n)
     yield "rows permuted", w[order], "permuted"
     inputs = w.reshape(n, -1, positions)
-    columns = rng.permutation(inputs.shape[1])
+    columns = np.roll(rng.permutation(inputs.shape[1]), 1)
+    if np.array_equal(columns, np.arange(columns.size)):
+        columns = columns[::-1]
     yield "inputs permuted", inputs[:, columns].reshape(n, m), "permuted"
     both = inputs[order][:, columns].reshape(n, m)
     yield "both permuted", both, "permuted"

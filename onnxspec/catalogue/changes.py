@@ -49,7 +49,8 @@ ENTRIES = (
         title="update of low rank",
         what="The difference has r singular values above the edge of the rounding noise of the stored type, and what "
         "is left without them is no more than that noise: a merged LoRA.",
-        formula="sv_r(B - A) > 1.15 s (sqrt N + sqrt M) >= sv_{r+1}(B - A), r <= 0.75 M",
+        formula="sv_r(B - A) > 1.15 s (sqrt N + sqrt M) >= sv_{r+1}(B - A), r <= 0.75 M; r <= 0.75 rank A where the "
+        "cosine is below 0.3",
         how_to_read="background.energy is the share of the norm that r directions hold once the elements of the "
         "difference are shuffled. After rounding, directions weaker than its noise cannot be seen: r is a lower bound.",
         source="edge of iid noise: Geman, Ann. Probab. 8 (1980) 252; LoRA: Hu et al., arXiv 2106.09685",

@@ -40,6 +40,9 @@ MOST_TOUCHED = 0.5
 LEAST_PRUNED = 0.02
 """Share of new zeros from which a matrix counts as pruned, where other values changed too."""
 
+LEAST_AGREEING = 0.98
+"""Share of the values that are no zeros that rounding must explain where nearly all were rounded to 0."""
+
 BLOCK_FILLED = 0.9
 """Share of changed elements from which the changed rows and inputs count as one changed block."""
 
@@ -217,11 +220,9 @@ class _Case:
 
     def _rounded(self, found: Elements) -> bool:
         """Explain b by rounding alone."""
-        if (found.cosine or 0.0) < RELATED and not self._quantised():
-            return False
         store_a, store_b = self.stores()
         fit = fit_within(self.a, self.b, store_a, store_b)
-        if not fit.holds:
+        if not fit.holds or ((found.cosine or 0.0) < RELATED and not self._large_values_agree()):
             return False
         if not store_a.coarse and not store_b.coarse:
             return self.add(explain.last_bits(found, fit))
@@ -231,8 +232,15 @@ class _Case:
             self.add(explain.stored(store_b, fit))
         return True
 
-    def _quantised(self) -> bool:
-        return self.facts.quantization_a is not None or self.facts.quantization_b is not None
+    def _large_values_agree(self) -> bool:
+        """Say whether the values that are no zeros are explained too: in a grid of two bits nearly all are zeros."""
+        store_a, store_b = self.stores()
+        large = self.b != 0.0 if store_b.grid is not None else self.a != 0.0
+        half = np.broadcast_to(store_a.half + store_b.half, self.a.shape)[large]
+        off = np.abs(self.a - self.b)[large]
+        return (
+            bool(off.size) and float(np.mean(off <= 1.01 * half + 2.0**-22 * np.abs(self.b[large]))) >= LEAST_AGREEING
+        )
 
     def _scaled(self, found: Elements) -> bool:
         """Explain b by one factor, or by one for each channel."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["LowRank", "difference_facts", "low_rank", "subspace_overlap"]
+__all__ = ["LARGEST_SHARE", "LowRank", "difference_facts", "low_rank", "spectrum_of", "subspace_overlap"]
 
 EDGE_MARGIN = 1.15
 """Over the edge ``sigma (sqrt N + sqrt M)`` of rounding noise: beyond it a singular value is none of the noise."""

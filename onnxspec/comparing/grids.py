@@ -150,7 +150,7 @@ def find_grid(matrix: Array, positions: int = 1, *, stored: str = "float32") -> 
         if sample.shape[1] > _SAMPLED_ELEMENTS:
             sample = sample[:, :: sample.shape[1] // (_SAMPLED_ELEMENTS // 2)]
         cut = None if np.any(sample) else groups.cut(matrix, positions)
-        if _codes(sample if cut is None else cut, spacing) is None:
+        if cut is None and _codes(sample, spacing, sure=-math.inf) is None:
             continue
         cut = groups.cut(matrix, positions) if cut is None else cut
         found = _codes(cut, spacing)
@@ -183,7 +183,7 @@ def _tolerance(codes: Array | float, spacing: float) -> Array:
     return bound
 
 
-def _codes(groups: Array, spacing: float) -> tuple[Array, int, float] | None:
+def _codes(groups: Array, spacing: float, sure: float = SURE) -> tuple[Array, int, float] | None:
     """Give steps, bits and evidence of groups (rows) that all lie on a grid; None where one does not."""
     largest = np.abs(groups).max(axis=1)
     filled = np.flatnonzero(largest)
@@ -207,7 +207,7 @@ def _codes(groups: Array, spacing: float) -> tuple[Array, int, float] | None:
         evidence += float(np.maximum(nats, 0.0).sum())
         held += int(count[nats > 8.0].sum())
         total += int(count.sum())
-    if evidence < SURE or held < 0.5 * total:
+    if evidence < sure or (held < 0.5 * total and sure > 0.0):
         return None
     return steps, max(1, math.ceil(math.log2(levels))), evidence
 

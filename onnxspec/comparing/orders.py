@@ -105,7 +105,7 @@ def close_orders(a: Array, b: Array, positions: int) -> Orders | None:
         nothing in common with a but its singular values; or where the matrix is too large.
     """
     inputs = a.shape[1] // positions
-    if max(len(a), inputs) > MAX_CHANNELS or min(len(a), inputs) < 4:
+    if max(len(a), inputs) > MAX_CHANNELS or min(len(a), inputs) < 2:
         return None
     rows = _by_correlation(a, b)
     if rows is not None and _cosine(a[rows], b) > LEAST_COSINE:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxspec.comparing import explain
-from onnxspec.comparing.difference import low_rank, spectrum_of
+from onnxspec.comparing.difference import LARGEST_SHARE, low_rank, spectrum_of
 from onnxspec.comparing.strangers import is_noise, kinship
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from onnxspec.comparing.difference import LowRank
     from onnxspec.comparing.elements import Elements
     from onnxspec.comparing.stores import Store
     from onnxspec.results.comparison import Change
@@ -51,7 +52,7 @@ def explain_residue(
     spectrum = spectrum_of(d)
     noise = math.hypot(store_a.rms, store_b.rms)
     rank = low_rank(spectrum, noise)
-    if rank.holds:
+    if rank.holds and _of_one_matrix(a, rank, found):
         return [explain.low_rank_update(rank, spectrum, _shuffled_energy(d, rank.rank))]
     if rank.is_floor and rank.rank == 0:
         return [explain.noise_like(rank, found)]
@@ -65,6 +66,14 @@ def explain_residue(
     if distance < SAME_SPECTRUM:
         return [explain.same_spectrum(distance, kin)]
     return [explain.stranger(kin, is_noise(a), is_noise(b))]
+
+
+def _of_one_matrix(a: Array, rank: LowRank, found: Elements) -> bool:
+    """Say whether a low rank says something: two strangers of few directions differ in few directions as well."""
+    if abs(found.cosine or 0.0) >= CLEARLY_RELATED:
+        return True
+    own = int(np.count_nonzero(spectrum_of(a).singular_values > rank.edge))
+    return rank.rank <= LARGEST_SHARE * own
 
 
 def _shuffled_energy(d: Array, rank: int) -> float:

@@ -120,6 +120,31 @@ def test_a_tail_of_directions_is_no_permutation(kinds: Any) -> None:
     assert decide(a, b, Facts()).changes[0].kind in ("unrelated", "undecided")
 
 
+def test_strangers_of_few_directions_are_no_low_rank_update(kinds: Any) -> None:
+    """Tables of which few rows are used, stored in few bits: their difference has few directions above the noise."""
+    rng = np.random.default_rng(7)
+    a, b = (0.01 * rng.standard_normal((200, 64)) for _ in "ab")
+    for table in (a, b):
+        table[:20] += rng.standard_normal((20, 64))
+    (first, *_) = decide(wide(kinds.round_trip(a, 8, None)), wide(kinds.round_trip(b, 8, None)), Facts()).changes
+    assert first.kind in ("unrelated", "undecided")
+
+
+def test_a_stranger_on_a_coarse_grid_is_no_rounding(kinds: Any) -> None:
+    rng = np.random.default_rng(8)
+    a = 1e-3 * rng.standard_normal((100, 100))
+    b = np.zeros((100, 100))
+    b.flat[rng.permutation(10_000)[:9]] = 0.5
+    assert decide(a, b, Facts()).changes[0].kind != "rounding"
+
+
+def test_two_bits_for_a_heavy_tail_are_a_rounding(kinds: Any) -> None:
+    rng = np.random.default_rng(9)
+    a = rng.standard_t(3, (128, 64))
+    (change,) = decide(a, wide(kinds.round_trip(a, 2, None)), Facts()).changes
+    assert (change.kind, change.evidence["bits"]) == ("rounding", 2)
+
+
 def test_zero_matrices_are_not_judged() -> None:
     a = np.zeros((16, 16))
     b = np.random.default_rng(0).standard_normal((16, 16))
