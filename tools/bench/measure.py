@@ -22,7 +22,7 @@ class Cost:
     cpu : float
         Seconds of processor time, user and system.
     peak : float
-        Largest resident set in MB (10^6 bytes).
+        Largest resident set of the process itself in MB (10^6 bytes).
     output : str
         What it printed.
     """
@@ -47,7 +47,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def run(command: Sequence[str], *, extra: Mapping[str, str] | None = None) -> Cost:
-    """Run a command to its end.
+    """Run a Python script or module to its end: ``[python, script, ...]`` or ``[python, "-m", module, ...]``.
 
     Raises
     ------
@@ -55,16 +55,19 @@ def run(command: Sequence[str], *, extra: Mapping[str, str] | None = None) -> Co
         It failed; the message ends with what it said.
     """
     CACHE.mkdir(parents=True, exist_ok=True)
+    noted = CACHE / "peak"
+    noted.unlink(missing_ok=True)
+    watched = [command[0], str(Path(__file__).with_name("peak.py")), *command[1:]]
+    variables = environment({"BENCH_PEAK": str(noted), **(extra or {})})
     with (CACHE / "stdout").open("w+") as out, (CACHE / "stderr").open("w+") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT, env=environment(extra))
+        process = subprocess.Popen(watched, stdout=out, stderr=err, cwd=ROOT, env=variables)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
         if process.returncode not in (0, 4):
             raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {err.read()[-2000:]}")
-        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
-        return Cost(usage.ru_utime + usage.ru_stime, peak, out.read())
+        return Cost(usage.ru_utime + usage.ru_stime, int(noted.read_text()) / 1e6, out.read())
 
 
 def onnxspec(*arguments: str, threads: int = 1) -> Cost:
