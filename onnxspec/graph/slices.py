@@ -29,6 +29,8 @@ MAX_STEPS = 16
 
 _MOVING = frozenset(folding.MOVING) - {"Split"}
 
+_DECODING = frozenset({"Cast", "DequantizeLinear", "Div", "Mul", "Sub"})
+
 Step = tuple["Node", tuple["NDArray[Any] | None", ...]]
 """A node that moves a slice's values, and its other inputs."""
 
@@ -59,13 +61,20 @@ def slice_of(view: GraphView, constants: Constants, scope: Scope, name: str) -> 
     """Give the constant of which a value is one slice each time a Scan's body runs, however it is turned."""
     value = view.resolve(scope, name)
     steps: list[Step] = []
+    decoding: list[tuple[Node, tuple[Constant | None, ...]]] = []
     while value is not None and value[1] not in value[0].slices:
         index = value[0].producers.get(value[1])
         node = None if index is None else value[0].nodes[index]
-        rest = None if node is None or len(steps) == MAX_STEPS else _others(constants, value[0], node)
-        if node is None or rest is None:
+        if node is None or len(steps) + len(decoding) == MAX_STEPS:
             return None
-        steps.insert(0, (node, rest))
+        operands = _decoding(constants, value[0], node)
+        rest = _others(constants, value[0], node)
+        if operands is not None:
+            decoding.insert(0, (node, operands))
+        elif rest is not None:
+            steps.insert(0, (node, rest))
+        else:
+            return None
         value = view.resolve(value[0], node.inputs[0])
     if value is None:
         return None
@@ -75,11 +84,24 @@ def slice_of(view: GraphView, constants: Constants, scope: Scope, name: str) -> 
         return None
     axis %= len(whole.shape)
     shape = whole.shape[:axis] + whole.shape[axis + 1 :]
+    for node, operands in decoding:  # element by element, so that the whole can be decoded at once
+        whole = constants.derive(node, (whole, *operands))
     try:
         moved = _moved(np.broadcast_to(np.zeros((), np.int8), shape), steps)
     except (TensorError, ValueError, IndexError, TypeError, KeyError, OverflowError):
         return None
     return Slice(Constant(whole.key, moved.shape, whole.dtype, inputs=(whole,)), whole, axis, tuple(steps))
+
+
+def _decoding(constants: Constants, scope: Scope, node: Node) -> tuple[Constant | None, ...] | None:
+    """Give the other inputs of a Cast, or of a decoder or factor that is one number; None of any other node."""
+    if node.domain or node.op_type not in _DECODING or not node.inputs or not node.inputs[0]:
+        return None
+    found = tuple(constants.find(scope, name) if name else None for name in node.inputs[1:])
+    for name, constant in zip(node.inputs[1:], found):
+        if name and (constant is None or constant.size != 1):
+            return None
+    return found
 
 
 def _others(constants: Constants, scope: Scope, node: Node) -> tuple[NDArray[Any] | None, ...] | None:

@@ -127,6 +127,8 @@ SLICES = {
     "plain": ("z = MatMul(s, k)", (4, 9, 9)),
     "transposed": ("kt = Transpose<perm=[1,0]>(k) z = MatMul(s, kt)", (4, 9, 9)),
     "turned_twice": ("a = Unsqueeze(k, zero) b = Squeeze(a, zero) kt = Transpose(b) z = MatMul(s, kt)", (4, 9, 9)),
+    "codes": ("d = DequantizeLinear(k, half) kt = Transpose<perm=[1,0]>(d) z = MatMul(s, kt)", (4, 9, 9)),
+    "half_precision": ("t = Transpose<perm=[1,0]>(k) f = Cast<to=1>(t) z = MatMul(s, f)", (4, 9, 9)),
     "reshaped": ("kr = Reshape(k, nine) z = MatMul(s, kr)", (4, 81)),
 }
 
@@ -135,10 +137,13 @@ SLICES = {
 def test_slices_of_a_scan_are_a_stack(case: str, tmp_path: Path) -> None:
     body, shape = SLICES[case]
     stack = rng(3).standard_normal(shape).astype(np.float32)
-    arrays = {"w": stack, "zero": np.array([0]), "nine": np.array([9, 9])}
+    kind = {"codes": "int8", "half_precision": "float16"}.get(case, "float")
+    if kind != "float":
+        stack = (stack * 40).astype(kind)
+    arrays = {"w": stack, "zero": np.array([0]), "nine": np.array([9, 9]), "half": np.array(0.5, np.float32)}
     model = parsed(
         "g (float[9,9] x) => (float[9,9] last, float[4,9,9] y) { last, y = Scan<num_scan_inputs=1, body = b "
-        f"(float[9,9] s, float[{','.join(map(str, shape[1:]))}] k) => (float[9,9] s2, float[9,9] z) "
+        f"(float[9,9] s, {kind}[{','.join(map(str, shape[1:]))}] k) => (float[9,9] s2, float[9,9] z) "
         f"{{ {body} s2 = Identity(s) }}>(x, w) }}",
         {name: array for name, array in arrays.items() if name == "w" or name in body},
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import onnxspec
-from fixtures.hostile.graph import CASES, NASTY, GraphCase, many_nodes, many_tensors
+from fixtures.hostile.graph import CASES, NASTY, GraphCase, many_attributes, many_nodes, many_tensors
 
 GIB = 2**30
 
@@ -91,7 +91,9 @@ NODES = int(os.environ.get("ONNXSPEC_TEST_NODES", "40000"))
 """200000 is the measure; a fifth of it, in a fifth of the time, is what every run of the tests makes."""
 
 
-@pytest.mark.parametrize(("write", "layers"), [(many_nodes, NODES // 50), (many_tensors, 1)])
+@pytest.mark.parametrize(
+    ("write", "layers"), [(many_nodes, NODES // 50), (many_attributes, NODES // 50), (many_tensors, 1)]
+)
 def test_two_hundred_thousand_nodes(write: Callable[[int], bytes], layers: int, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(write(NODES))
