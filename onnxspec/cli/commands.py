@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Place] = MappingProxyType(
         "explain": Place("explain", "explain", "What a metric, reason, phase or rule means."),
         "schema": Place("schema", "schema", "The JSON Schema of reports or policies."),
         "plot": Place("plot", "plot", "Draw spectra, fits, and alpha by depth."),
+        "cache": Place("cache", "cache", "Kept results and compiled kernels: info, clear, warm."),
         "theory": Place("theory", "theory", "Redraw the figures of random-matrix theory."),
     }
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 from onnxspec.errors import UsageError
 
-__all__ = ["defaults"]
+__all__ = ["defaults", "value_of"]
 
 MAX_BYTES = 2**20
 
@@ -59,6 +59,19 @@ def defaults(known: Callable[[], Mapping[str, Mapping[str, str]]], folder: Path)
         for command in having:
             result[command].setdefault(options[command][key], value)
     return result
+
+
+def value_of(folder: Path, command: str, option: str) -> Any:
+    """Give what the configuration sets an option of a command to; None where it does not.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read.
+    """
+    table = _read(folder)[1]
+    own = table.get(command)
+    return own[option] if isinstance(own, dict) and option in own else table.get(option)
 
 
 def _read(folder: Path) -> tuple[Path, dict[str, Any]]:

@@ -10,6 +10,7 @@
     reuse.py      results that were kept in a store
     remote.py     layers as tasks of other threads, processes or machines
     fleet.py      models as such tasks
+    warm.py       compiled kernels for images
     assemble.py   the report
 """
 

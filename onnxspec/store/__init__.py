@@ -13,7 +13,18 @@ Whatever is wrong with a store costs its use, never the analysis and never a num
 
 from __future__ import annotations
 
-from onnxspec.store.database import DEFAULT_NAME, StoreInfo, clear, describe, located
+from onnxspec.store.database import DEFAULT_NAME, StoreError, StoreInfo, clear, describe, located
+from onnxspec.store.key import code_version
 from onnxspec.store.results import ResultStore, StoreWarning
 
-__all__ = ["DEFAULT_NAME", "ResultStore", "StoreInfo", "StoreWarning", "clear", "describe", "located"]
+__all__ = [
+    "DEFAULT_NAME",
+    "ResultStore",
+    "StoreError",
+    "StoreInfo",
+    "StoreWarning",
+    "clear",
+    "code_version",
+    "describe",
+    "located",
+]
