@@ -46,10 +46,11 @@ class Lab:
         parser.add_argument("--quick", action="store_true", help="a few images and steps, to see that it runs")
         parser.add_argument("--work", type=Path, help=f"checkpoints and finished runs (default: {WORK.name}/)")
         parser.add_argument("--results", type=Path, help="CSV, PNG and Markdown (default: docs/reproductions/)")
+        parser.add_argument("--checkpoints", type=Path, help="checkpoints of tools/train, of the whole recipe, as well")
         parser.add_argument("--limit", type=int, help="stop after so many new runs")
         options = parser.parse_args(argv)
         self.name, self.quick = name, options.quick
-        self.left = options.limit
+        self.left, self.checkpoints = options.limit, options.checkpoints
         base = options.work or WORK
         self.work = base / ("quick" if self.quick else "full")
         self.results = options.results or (base / "quick" / "results" if self.quick else RESULTS)

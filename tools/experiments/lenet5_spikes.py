@@ -1,6 +1,7 @@
 """LeNet5's FC1 is a random bulk with spikes, and the spikes follow the spiked model; seed 001, "Small Models".
 
-python tools/experiments/lenet5_spikes.py [--quick]
+python tools/train/lenet5.py MNIST.npz --checkpoints DIR       (the whole recipe)
+python tools/experiments/lenet5_spikes.py [--checkpoints DIR] [--quick]
 
 The change that training made is known here, final minus initial weights. So each of its singular
 values says, by the model, where a spike has to be and how far it leans to the change's vector.
@@ -44,7 +45,7 @@ def weights(path: Path) -> np.ndarray[Any, Any]:
 
 def compare(run: dict[str, Any]) -> list[dict[str, Any]]:
     """Predict the largest eigenvalues from the change of the weights, and hold the measured ones against them."""
-    files = sorted(run["place"].glob("epoch_*.onnx"))
+    files = sorted(run["place"].glob("*_[0-9][0-9][0-9].onnx"))
     before, after = weights(files[0]), weights(files[-1])
     row = common.of_layer(run, "FC1")
     N, Q, sigma = row["N"], row["Q"], float(before.std())
@@ -55,12 +56,13 @@ def compare(run: dict[str, Any]) -> list[dict[str, Any]]:
     threshold = spiked.bbp_threshold(Q)
     beyond = theta > threshold
     predicted = np.where(beyond, spiked.outlier(np.maximum(theta, threshold), Q, sigma), np.nan)
-    overlap = np.sum((vectors[:SHOWN] * right[:SHOWN]), axis=1) ** 2
+    # with all spikes together: where two are close, each vector of W mixes those of both
+    overlap = np.sum((right[:SHOWN] @ vectors[: int(beyond.sum())].T) ** 2, axis=1)
     expected = spiked.overlaps(np.maximum(theta, threshold), Q)[0]
     seeds = sigma**2 * (1 / Q + theta**2) * (1 + 1 / theta**2)
     return [
         {
-            "seed": run["recipe"]["seed"],
+            "run": run["label"],
             "number": k + 1,
             "theta_of_change": float(theta[k]),
             "theta_over_threshold": float(theta[k] / threshold),
@@ -98,17 +100,19 @@ def figure(run: dict[str, Any], rows: list[dict[str, Any]]) -> Any:
 
 def main() -> None:
     lab = common.Lab("lenet5_spikes", __doc__ or "")
+    import trained
     from runs import Recipe
 
-    runs = []
+    whole = trained.run_of(lab, "lenet5", every=1000)
+    runs = [] if whole is None else [whole | {"label": "whole recipe"}]
     for seed in SEEDS[:1] if lab.quick else SEEDS:
         run = lab.run(Recipe("lenet5", seed=seed, **SHORTENED), f"seed_{seed}")
-        runs += [] if run is None else [run]
+        runs += [] if run is None else [run | {"label": f"shortened, seed {seed}"}]
     if not runs:
         return
     rows = [row for run in runs for row in compare(run)]
     lab.csv(rows)
-    lab.png(figure(runs[0], [row for row in rows if row["seed"] == 1]))
+    lab.png(figure(runs[0], [row for row in rows if row["run"] == runs[0]["label"]]))
     lab.markdown(section(runs, rows))
 
 
@@ -116,19 +120,21 @@ def section(runs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
     """Say what each run found."""
     lines = []
     for run in runs:
-        row, seed = common.of_layer(run, "FC1"), run["recipe"]["seed"]
-        clear = [r for r in rows if r["seed"] == seed and r["theta_over_threshold"] > 1.2]
+        row, label = common.of_layer(run, "FC1"), run["label"]
+        clear = [r for r in rows if r["run"] == label and r["theta_over_threshold"] > 1.2]
         errors = [abs(r["lambda_measured"] / r["lambda_predicted"] - 1) for r in clear]
-        line: dict[str, Any] = {"seed": seed, "test accuracy": run["history"][-1]["test_accuracy"]}
+        line: dict[str, Any] = {"run": label, "images": run["recipe"]["train"], "epochs": run["epochs_run"]}
+        line["test accuracy"] = run["history"][-1]["test_accuracy"]
         line |= {"phase": row["phase"], "spikes": row["spikes"], "share of M": row["spikes"] / row["M"]}
         line |= {"strong changes": len(clear), "mean error of lambda": common.mean(errors)}
         lines.append(line | {"sigma_mp sqrt N": row["sigma_mp"] * row["N"] ** 0.5})
-    recipe = runs[0]["recipe"]
-    told = (
-        f"{recipe['train']} images, {recipe['epochs']} epochs (published: 60,000 images, 10 epochs, 25 spikes, 5.26 %)"
-    )
+    told = "Published: 60,000 images, 10 epochs, 25 spikes (5.26 %), sigma_mp sqrt N 1.2946."
     text = ["## Bulk and spikes, LeNet5 on MNIST", "", told, "", common.table(lines), ""]
-    text += ["The strongest changes of the first run; theta is in units of sigma sqrt(N):", ""]
+    text += [
+        "The strongest changes of the first run. theta is in units of sigma sqrt(N); the overlap is that of the ",
+        "",
+    ]
+    text[-2] += "change's vector with the vectors of all spikes together."
     text.append(common.table([{k: row[k] for k in TOLD} for row in rows[:12]]))
     return "\n".join([*text, "", "![spectrum and spikes](lenet5_spikes.png)"])
 
