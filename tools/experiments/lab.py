@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import os
 import sys
@@ -23,6 +24,7 @@ REPOSITORY = HERE.parents[1]
 WORK = REPOSITORY / "experiments-work"
 """Checkpoints and the files of finished runs; not under version control."""
 
+COLOURS = 32
 RESULTS = REPOSITORY / "docs" / "reproductions"
 """What a reader sees: CSV, PNG and Markdown of the full runs."""
 
@@ -97,12 +99,15 @@ class Lab:
             writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
 
     def png(self, figure: Figure, name: str | None = None) -> None:
-        """Write a figure."""
-        from onnxspec.plots.canvas import save
+        """Write a figure, in few colours: it is for reading, and lies under version control."""
+        from PIL import Image
+
+        from onnxspec.plots.canvas import image
 
         self.results.mkdir(parents=True, exist_ok=True)
-        figure.set_dpi(80)
-        save(figure, self.results / f"{name or self.name}.png")
+        with Image.open(io.BytesIO(image(figure))) as drawn:
+            few = drawn.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+            few.save(self.results / f"{name or self.name}.png", optimize=True)
 
     def markdown(self, text: str) -> None:
         """Write the experiment's section."""
