@@ -20,6 +20,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
     "published": {"train": 2000, "epochs": 6},
     "cross_entropy": {"train": 1000, "epochs": 5, "loss": "cross_entropy", "lr": 0.002},
 }
+TITLES = {"published": "The published recipe, shortened", "cross_entropy": "The same network with cross entropy"}
 PUBLISHED_SPIKES = {1000: 0, 500: 0, 250: 0, 32: 90, 16: 90, 8: 175, 4: 325, 2: 520}
 """On FC1, ten runs together; from the authors' repository ImplicitSelfRegularization."""
 PUBLISHED_SOFT_RANK = {1000: 1.0, 500: 1.0, 250: 1.0, 32: 0.74, 16: 0.60, 8: 0.44, 4: 0.29, 2: 0.0}
@@ -134,8 +135,9 @@ def write(lab: common.Lab, runs: dict[str, list[dict[str, Any]]]) -> None:
         recipe = found[0]["recipe"]
         lab.png(drawing.batch_sizes(ends), f"batch_size_{sweep}")
         lab.png(drawing.spectra([run for run in found if run["recipe"]["seed"] == 1], "FC1"), f"batch_size_{sweep}_esd")
-        told = f"{recipe['train']} images, {recipe['epochs']} epochs, {recipe['loss']}, learning rate {recipe['lr']}"
-        text += ["", f"### {sweep.replace('_', ' ')}: {told}", "", common.table(summary(ends)), ""]
+        told = f"{recipe['train']} images, {recipe['epochs']} epochs, {recipe['loss'].replace('_', ' ')}, "
+        told += f"learning rate {recipe['lr']}"
+        text += ["", f"### {TITLES[sweep]}: {told}", "", common.table(summary(ends)), ""]
         text += [common.table(rank_correlations(ends)), "", f"![ranks and accuracies](batch_size_{sweep}.png)", ""]
         text += [f"![spectra of FC1](batch_size_{sweep}_esd.png)"]
     lab.markdown("\n".join(text))

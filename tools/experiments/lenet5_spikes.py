@@ -22,7 +22,7 @@ from onnxspec.plots.canvas import PALETTE, figure_of, legend
 
 SEEDS = (1, 2)
 SHORTENED: dict[str, Any] = {
-    "train": 12000,
+    "train": 6000,
     "test": 2000,
     "epochs": 5,
     "batch": 128,

@@ -19,6 +19,7 @@ from onnxspec.plots.canvas import PALETTE, figure_of, legend
 from onnxspec.spectra.vectors import haar_null, vector_metrics
 
 CHOSEN = (("published", 2), ("cross_entropy", 2), ("cross_entropy", 4))
+NAMES = {"published": "published recipe, shortened", "cross_entropy": "cross entropy"}
 METRICS = ("entropy", "participation", "localisation")
 PUBLISHED = {"participation": (3.3705, 3.2090), "localisation": (97.73, 82.91)}
 """Bulk and spikes of the published network. Its entropy is that of a histogram, which onnxspec does not use."""
@@ -73,7 +74,7 @@ def main() -> None:
         )
         if run is None:
             continue
-        label = f"{sweep.replace('_', ' ')}, batch {size}"
+        label = f"{NAMES[sweep]}, batch {size}"
         path = sorted(run["place"].glob("epoch_*.onnx"))[-1]
         lines.append(line_of(label, path))
         tables[label], spikes[label] = vectors(path), lines[-1]["spikes"] or 0

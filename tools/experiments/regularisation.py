@@ -24,7 +24,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "early_stopping": {"patience": 2},
     "label_noise_0.5": {"label_noise": 0.5},
     "label_noise_1": {"label_noise": 1.0},
-    "collapse": {"fc1_l2": 5e-3, "decay": 1.0, "epochs": 45},
+    "fc1_decay_0.005": {"fc1_l2": 5e-3, "decay": 1.0, "epochs": 45},
+    "fc1_decay_0.02": {"fc1_l2": 2e-2, "decay": 1.0},
     "stable_rank": {"stable_rank": 0.03},
 }
 COLUMNS = (
@@ -67,9 +68,12 @@ def write(lab: common.Lab, runs: list[tuple[str, dict[str, Any]]]) -> None:
         titles = ("train_accuracy", "test_accuracy", "entropy", "stable_rank", "mp_softrank", "spikes", "alpha")
         line |= {title: common.mean([row[title] for row in here]) for title in titles}
         lines.append(line | {"phase of FC1": ", ".join(sorted({str(row["phase"]) for row in here}))})
-    told = f"{COMMON['train']} images, batch {COMMON['batch']}, cross entropy, SGD 0.01 with momentum 0.9; "
-    told += "each variant: " + "; ".join(f"{k} {v}" for k, v in VARIANTS.items())
-    text = ["## Regularisation, MLP3 on CIFAR-10 (JPEG copy)", "", told.replace("{}", "as it is") + ".", ""]
+    told = (
+        f"{COMMON['train']} images, batch {COMMON['batch']}, {COMMON['epochs']} epochs, cross entropy, SGD 0.01 with "
+    )
+    told += "momentum 0.9. What differs: "
+    told += "; ".join(f"{k}: " + ", ".join(f"{a} = {b}" for a, b in v.items()) for k, v in VARIANTS.items() if v)
+    text = ["## Regularisation, MLP3 on CIFAR-10 (JPEG copy)", "", told + ".", ""]
     lab.markdown("\n".join([*text, common.table(lines), "", "![spectra of FC1](regularisation.png)"]))
 
 

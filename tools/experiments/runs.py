@@ -84,6 +84,7 @@ def run(recipe: Recipe, place: Path, label: str) -> dict[str, Any]:
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    torch.set_flush_denormal(True)  # strong weight decay ends in numbers that a CPU is slow with
     network = networks.NETWORKS[recipe.network]
     data = images.load(network.data, recipe.train, recipe.test)
     labels = images.noisy_labels(data.train_y, recipe.label_noise, recipe.seed)
