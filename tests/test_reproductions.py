@@ -56,11 +56,24 @@ def test_small_batches_give_more_spikes_and_a_lower_soft_rank() -> None:
     assert published[2] > published[4] > published[8] == published[1000] == 0
 
 
-def test_batch_size_alone_reaches_four_phases_and_regularisation_the_others() -> None:
+def test_batch_size_alone_reaches_four_phases_and_regularisation_a_fifth() -> None:
     by_size = {row["phase"] for name in ("published", "cross_entropy") for row in sweep(name)}
     assert by_size >= {"random_like", "bleeding_out", "bulk_spikes", "bulk_decay"}
-    by_recipe = {row["phase"] for row in rows("regularisation")}
-    assert by_size | by_recipe >= {"heavy_tailed", "rank_collapse"}
+    assert "heavy_tailed" in {row["phase"] for row in rows("regularisation")}
+
+
+def test_a_lower_alpha_is_no_better_network() -> None:
+    found = {row["variant"]: row for row in rows("regularisation") if row["layer"] == "FC1"}
+    true, random = found["none"], found["label_noise_1"]
+    assert float(random["alpha"]) < float(true["alpha"])
+    assert float(random["test_accuracy"]) < 0.15 < float(true["test_accuracy"])
+
+
+def test_the_whole_recipe_of_mlp3_ends_at_the_published_values() -> None:
+    ends = {row["layer"]: row for row in rows("mlp3_entropy") if row["recipe"] == "published" and row["epoch"] == "44"}
+    for layer, entropy, stable_rank in (("FC1", 0.9163, 98.0), ("FC2", 0.9074, 62.0)):
+        assert float(ends[layer]["entropy"]) == pytest.approx(entropy, rel=0.002)
+        assert float(ends[layer]["stable_rank"]) == pytest.approx(stable_rank, rel=0.04)
 
 
 def test_spikes_follow_the_spiked_model() -> None:
