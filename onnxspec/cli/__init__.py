@@ -72,10 +72,20 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.OK)
     except Exception as error:
+        _refuse_saved(error)
         if os.environ.get("ONNXSPEC_DEBUG"):
             raise
         _say(f"internal error: {type(error).__name__}: {error}. Set ONNXSPEC_DEBUG=1 for the details, and report it.")
         sys.exit(ExitCode.INTERNAL)
+
+
+def _refuse_saved(error: Exception) -> None:
+    """End with one sentence where a saved report was read that does not hold together."""
+    saved = sys.modules.get("onnxspec.cli.saved")
+    template = type(error).__name__ == "UndefinedError"  # jinja2's, of a value that a page needs and that is not there
+    if saved is not None and saved.READ and (template or isinstance(error, saved.SENSELESS)):
+        _say(str(saved.senseless(", ".join(saved.READ[-3:]), error)))
+        sys.exit(ExitCode.REJECTED)
 
 
 def _say(message: str) -> None:

@@ -214,14 +214,21 @@ def _judged(
     from onnxspec.policy import check as judge
     from onnxspec.policy import without_report
 
-    if isinstance(found, InputError):
-        from onnxspec.cli.isolation import EndedError
-        from onnxspec.cli.output import note
+    if not isinstance(found, InputError):
+        from onnxspec.cli.saved import READ, SENSELESS, senseless
 
-        note(f"onnxspec: {found}")
-        verdict = "inconclusive" if isinstance(found, EndedError) else "rejected"
-        return without_report(path, policy, verdict, str(found))  # type: ignore[arg-type]
-    return judge(found, policy, today=day, baseline=_baseline(found, before))
+        try:
+            return judge(found, policy, today=day, baseline=_baseline(found, before))
+        except SENSELESS as error:
+            if not READ:
+                raise
+            found = senseless(path, error)
+    from onnxspec.cli.isolation import EndedError
+    from onnxspec.cli.output import note
+
+    note(f"onnxspec: {found}")
+    verdict = "inconclusive" if isinstance(found, EndedError) else "rejected"
+    return without_report(path, policy, verdict, str(found))  # type: ignore[arg-type]
 
 
 def _baseline(report: Report, before: Sequence[Report] | None) -> Report | None:

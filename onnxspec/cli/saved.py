@@ -12,9 +12,14 @@ from onnxspec.errors import ReportError
 from onnxspec.limits import DEFAULT_LIMITS, Limits
 from onnxspec.results import Layers, Report
 
-__all__ = ["inert", "load_reports"]
+__all__ = ["READ", "SENSELESS", "inert", "load_reports", "senseless"]
 
 STDIN = "-"
+READ: list[str] = []
+"""The saved reports that this program has read: what they hold may be of the right types and make no sense."""
+
+SENSELESS: tuple[type[Exception], ...] = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What using such a report raises."""
 DEPTH = 64
 OPENING = frozenset(b"[{")
 NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -30,6 +35,7 @@ def load_reports(path: str, limits: Limits = DEFAULT_LIMITS) -> list[Report]:
     """
     from onnxspec.results import reports_from_json
 
+    READ.append(path)
     try:
         data = _bytes(path, limits.report_bytes)
         reports = reports_from_json(data)
@@ -63,6 +69,12 @@ def _is_plain(data: bytes) -> bool:
         if depth > DEPTH:
             return False
     return True
+
+
+def senseless(path: str, error: Exception) -> ReportError:
+    """Say that a report does not hold together."""
+    detail = inert(f"{type(error).__name__}: {str(error)[:200]}")
+    return ReportError(f"{path}: its values do not hold together ({detail}); analyse the model again.")
 
 
 def inert(value: Any, depth: int = 0) -> Any:

@@ -50,7 +50,7 @@ def main() -> None:
             corpus,
             f"-max_len={LARGEST}",
             f"-rss_limit_mb={MEMORY_MIB}",
-            f"-timeout={int(SECONDS * 12)}",  # wall time; the target holds to CPU time
+            f"-timeout={int(SECONDS * 120)}",  # wall time; the target holds to CPU time
             *options,
         ],
         Target(Path(folder)),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import random
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,17 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import onnxspec
+from onnxspec.cli import main, saved
 from onnxspec.cli.config import defaults
-from onnxspec.cli.saved import inert
 from onnxspec.errors import OnnxspecError, ReportError, UsageError
-from onnxspec.policy import check, parse_policy, profile, template
-from onnxspec.report.check_formats import CHECK_FORMATS, check_formatter
-from onnxspec.report.interface import FORMATS, formatter
+from onnxspec.policy import check, parse_policy, template
+from onnxspec.report.check_formats import CHECK_FORMATS
+from onnxspec.report.interface import FORMATS
 from onnxspec.results import reports_from_json
 
 MODELS = Path(__file__).resolve().parents[2] / "fixtures" / "models"
-PROFILES = [profile(name) for name in ("lenient", "standard", "strict")]
-
 EXAMPLES = int(os.environ.get("ONNXSPEC_TEST_EXAMPLES", "100"))
 
 SLOW = settings(
@@ -80,32 +81,46 @@ def changed(text: str, changes: list[tuple[int, Any]]) -> str:
     return json.dumps(data)
 
 
+CHANGES = st.lists(st.tuples(st.integers(-(10**6), 10**6), VALUES), min_size=1, max_size=4)
+
+
 @SLOW
-@given(
-    which=st.integers(0, 2), changes=st.lists(st.tuples(st.integers(-(10**6), 10**6), VALUES), min_size=1, max_size=4)
-)
-def test_reports(sound: list[str], which: int, changes: list[tuple[int, Any]]) -> None:
-    text = changed(sound[which], changes)
-    try:
-        reports = [inert(report) for report in reports_from_json(text)]
-    except ReportError as error:
-        assert str(error)  # noqa: PT017
-        return
-    used(reports)
+@given(which=st.integers(0, 2), changes=CHANGES)
+def test_reports(sound: list[str], scratch: Path, which: int, changes: list[tuple[int, Any]]) -> None:
+    path = scratch / "report.json"
+    path.write_text(changed(sound[which], changes))
+    checks = [part for name in CHECK_FORMATS for part in ("-o", f"{name}={scratch / name}")]
+    shown = [part for name in FORMATS if name != "parquet" for part in ("-o", f"{name}={scratch / name}")]
+    for arguments in (
+        ["check", path, *checks],
+        ["check", path, "--profile", "strict", "--baseline", path, "-o", f"table={scratch / 'table'}"],
+        ["render", path, *shown],
+    ):
+        code, err = called(*map(str, arguments))
+        assert code in (0, 1, 3, 4), err
+        assert "Traceback" not in err
+        assert all(line.startswith("onnxspec: ") and line.isprintable() for line in err.splitlines()), err
+    for name in (*CHECK_FORMATS, *FORMATS):
+        written = scratch / name
+        if written.exists():
+            assert b"\x1b" not in written.read_bytes()
+            written.unlink()
 
 
-def used(reports: list[onnxspec.Report]) -> None:
-    """Judge and render reports in every way."""
-    judgements = [check(report, policy) for report in reports for policy in PROFILES]
-    judgements += [check(report, PROFILES[1], baseline=report) for report in reports]
-    for name in CHECK_FORMATS:
-        text = check_formatter(name)(judgements)
-        assert "\x1b" not in text
-    for name in FORMATS:
-        if name == "parquet":
-            continue
-        out = formatter(name)(reports)
-        assert isinstance(out, bytes) or "\x1b" not in out
+def called(*arguments: str) -> tuple[int, str]:
+    """Run the program in this process; give its exit code and what it says."""
+    err = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(err):
+        patch.setattr(sys, "argv", ["onnxspec", *arguments])
+        patch.setattr(saved, "READ", [])
+        with pytest.raises(SystemExit) as stop:
+            main()
+    return int(stop.value.code or 0), err.getvalue()
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reports")
 
 
 @SLOW

@@ -53,6 +53,34 @@ def test_outcome(case: SavedCase, server: Server, folder: Path, report: dict[str
         assert case.words in done.err
 
 
+SENSELESS = {
+    "negative_ratio": ("stable_rank_ratio", -1.0),
+    "negative_norm": ("norm", -1.0),
+    "empty_verdict": ("trained", {}),
+    "count_beyond_any": ("denormals", 10**400),
+    "negative_counts": ("plot", {"low": 0.0, "high": 1.0, "esd": [-5, 1], "top": []}),
+}
+
+
+@pytest.mark.parametrize("name", SENSELESS)
+def test_values_that_make_no_sense(name: str, server: Server, folder: Path, report: dict[str, Any]) -> None:
+    """A report may be of the right types and still say what cannot be: no command ends with an internal error."""
+    field, value = SENSELESS[name]
+    changed = json.loads(json.dumps(report))
+    for layer in changed["layers"]:
+        if name == "negative_counts":
+            layer["plot"] = {**layer["plot"], **{key: value[key] for key in set(value) & set(layer["plot"])}}
+        else:
+            layer[field] = value
+    path = folder / "report.json"
+    path.write_text(json.dumps(changed))
+    for command in (["check", path, "--profile", "strict"], ["render", path], ["render", path, "-f", "html"]):
+        well_behaved(server.run(*command, cwd=folder))
+    beside = folder / "sound.json"
+    beside.write_text(json.dumps(report))
+    assert str(report["model"]["path"]) in server.run("check", path, beside, cwd=folder).out  # the other one is judged
+
+
 def test_a_policy_from_a_pipe_of_the_shell_is_read(server: Server, folder: Path, report: dict[str, Any]) -> None:
     sound = folder / "sound.json"
     sound.write_text(json.dumps(report))
