@@ -1,4 +1,4 @@
-"""JSON Schemas of reports and comparisons, from the type hints of the dataclasses that they are made of."""
+"""JSON Schemas of results, from the type hints of the dataclasses that they are made of."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from onnxspec.catalogue import Entry, find
 from onnxspec.results import SCHEMA_VERSION, Layer, Layers, Report
+from onnxspec.results.series import SERIES_SCHEMA_VERSION, Series
+from onnxspec.results.tracking import TRACK_SCHEMA_VERSION, Track
 
-__all__ = ["comparison_schema", "report_schema"]
+__all__ = ["comparison_schema", "report_schema", "series_schema", "track_schema"]
 
+_PREFIXES = {"Relation": "series", "Paradox": "series"}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -26,14 +29,44 @@ def report_schema() -> dict[str, Any]:
     dict
         Ready for `json.dumps`.
     """
+    told = f"Report of one model, version {SCHEMA_VERSION}. Several models are an array of reports."
+    return _schema(Report, "report", SCHEMA_VERSION, told)
+
+
+def series_schema() -> dict[str, Any]:
+    """Give the JSON Schema (2020-12) of what `Series.to_json` writes.
+
+    Returns
+    -------
+    dict
+        Ready for `json.dumps`.
+    """
+    told = f"What series found out, version {SERIES_SCHEMA_VERSION}. A group that is null means all models."
+    return _schema(Series, "series", SERIES_SCHEMA_VERSION, told)
+
+
+def track_schema() -> dict[str, Any]:
+    """Give the JSON Schema (2020-12) of what `Track.to_json` writes.
+
+    Returns
+    -------
+    dict
+        Ready for `json.dumps`.
+    """
+    told = f"What track found out, version {TRACK_SCHEMA_VERSION}. Arrays in layers have one place a checkpoint."
+    return _schema(Track, "track", TRACK_SCHEMA_VERSION, told)
+
+
+def _schema(cls: type, name: str, version: str, description: str, *, key: str = "schema_version") -> dict[str, Any]:
+    """Describe one kind of file."""
     definitions: dict[str, Any] = {}
-    root = _object(Report, definitions)
-    root["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
+    root = _object(cls, definitions)
+    root["properties"][key] = {"const": version}
     return {
         "$schema": DIALECT,
-        "$id": f"urn:onnxspec:report:{SCHEMA_VERSION}",
-        "title": "onnxspec report",
-        "description": f"Report of one model, version {SCHEMA_VERSION}. Several models are an array of reports.",
+        "$id": f"urn:onnxspec:{name}:{version}",
+        "title": f"onnxspec {name}",
+        "description": description,
         **root,
         "$defs": dict(sorted(definitions.items())),
     }
@@ -49,17 +82,8 @@ def comparison_schema() -> dict[str, Any]:
     """
     from onnxspec.results.comparison import COMPARISON_VERSION, Comparison
 
-    definitions: dict[str, Any] = {}
-    root = _object(Comparison, definitions)
-    root["properties"]["comparison_version"] = {"const": COMPARISON_VERSION}
-    return {
-        "$schema": DIALECT,
-        "$id": f"urn:onnxspec:comparison:{COMPARISON_VERSION}",
-        "title": "onnxspec comparison",
-        "description": f"What became of model a in model b, version {COMPARISON_VERSION}.",
-        **root,
-        "$defs": dict(sorted(definitions.items())),
-    }
+    told = f"What became of model a in model b, version {COMPARISON_VERSION}."
+    return _schema(Comparison, "comparison", COMPARISON_VERSION, told, key="comparison_version")
 
 
 def _object(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +102,7 @@ def _object(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
 
 def _entry_of(cls: type, name: str) -> Entry | None:
     """Find what the catalogue says about a field, under its full name or, of layers and summary, its own."""
-    full = f"{cls.__name__.lower()}.{name}"
+    full = f"{_PREFIXES.get(cls.__name__, cls.__name__.lower())}.{name}"
     found = [entry for candidate in (full, name) for entry in find(candidate, "metric") if entry.name == candidate]
     return found[0] if found and (found[0].name == full or cls.__name__ in ("Layer", "Summary")) else None
 

@@ -21,6 +21,8 @@ STALE = "run `python tools/make_docs.py`"
         ("metrics.md", make_docs.metrics_page),
         ("reasons.md", make_docs.reasons_page),
         ("json-schema/report-1.json", make_docs.schema_text),
+        ("json-schema/series-1.json", lambda: make_docs.study_schemas()["series-1.json"]),
+        ("json-schema/track-1.json", lambda: make_docs.study_schemas()["track-1.json"]),
     ],
 )
 def test_generated_documents_are_current(name: str, text) -> None:

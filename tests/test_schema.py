@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 import onnxspec
-from onnxspec._schema import comparison_schema, report_schema
+from onnxspec._schema import comparison_schema, report_schema, series_schema, track_schema
 from onnxspec.errors import ReportError
 
 VALIDATOR = jsonschema.Draft202012Validator(report_schema())
@@ -85,3 +85,20 @@ def test_comparisons_follow_their_schema(fixtures: Path) -> None:
     for comparison in (found, same):
         validator.validate(json.loads(comparison.to_json()))
     assert not validator.is_valid({**json.loads(same.to_json()), "surprise": 1})
+
+
+def test_series_and_tracks_are_valid() -> None:
+    fixtures = MODELS.parent
+    series = onnxspec.series(fixtures / "series" / "natcomm_cv.csv")
+    validator = jsonschema.Draft202012Validator(series_schema())
+    data = json.loads(series.to_json())
+    validator.validate(data)
+    data["relations"][0]["kendall_tau"]["value"] = "-0.7"
+    assert not validator.is_valid(data)
+    track = onnxspec.track([MODELS / "linear_gemm.onnx", MODELS / "conv2d.onnx"])
+    validator = jsonschema.Draft202012Validator(track_schema())
+    data = json.loads(track.to_json())
+    assert data["transitions"] or data["layers"]
+    validator.validate(data)
+    data["layers"][0]["phases"] = "random_like"
+    assert not validator.is_valid(data)

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from onnxspec._schema import comparison_schema, report_schema
+from onnxspec._schema import comparison_schema, report_schema, series_schema, track_schema
 from onnxspec.catalogue import Entry, entries
 from onnxspec.findings import RuleFacts
 from onnxspec.policy.rules import RULES
@@ -88,6 +88,12 @@ def schema_text() -> str:
 def comparison_schema_text() -> str:
     """Give docs/json-schema/comparison-1.json."""
     return json.dumps(comparison_schema(), indent=1) + "\n"
+
+
+def study_schemas() -> dict[str, str]:
+    """Give docs/json-schema/series-1.json and track-1.json."""
+    found = {"series": series_schema(), "track": track_schema()}
+    return {f"{name}-1.json": json.dumps(schema, indent=1) + "\n" for name, schema in found.items()}
 
 
 def policy_schema_text() -> str:
@@ -209,6 +215,7 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "json-schema" / "report-1.json": schema_text(),
         ROOT / "docs" / "json-schema" / "policy-1.json": policy_schema_text(),
         ROOT / "docs" / "json-schema" / "comparison-1.json": comparison_schema_text(),
+        **{ROOT / "docs" / "json-schema" / name: text for name, text in study_schemas().items()},
         **{ROOT / "docs" / "rules" / name: text for name, text in rule_pages().items()},
         **{page: with_output(text) for page, text in with_blocks.items()},
     }

@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, Place] = MappingProxyType(
         "track": Place("track", "track", "Layers over the checkpoints of a training."),
         "render": Place("render", "render", "Show saved reports in another format."),
         "explain": Place("explain", "explain", "What a metric, reason, phase or rule means."),
-        "schema": Place("schema", "schema", "The JSON Schema of reports or policies."),
+        "schema": Place("schema", "schema", "The JSON Schema of a kind of file."),
         "plot": Place("plot", "plot", "Draw spectra, fits, and alpha by depth."),
         "cache": Place("cache", "cache", "Kept results and compiled kernels: info, clear, warm."),
         "theory": Place("theory", "theory", "Redraw the figures of random-matrix theory."),
