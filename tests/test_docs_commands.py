@@ -40,6 +40,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "models").mkdir()
     for name, source in (
         ("model.onnx", "lenet5.onnx"),
+        ("vendor.onnx", "lenet5.onnx"),
         ("models/a.onnx", "linear_gemm.onnx"),
         ("models/b.onnx", "linear_gemm.onnx"),
         *((f"{name}.onnx", "lenet5.onnx") for name in ("before", "after", "float", "int8", "tuned", "base")),
@@ -49,6 +50,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("a.json", "b.json"):
         shutil.copy(tmp_path / "report.json", tmp_path / name)
     assert run(["onnxspec", "init-policy", "-o", "accept.toml"], monkeypatch) == 0
+    assert run(["onnxspec", "init-policy", "-o", "policy.toml"], monkeypatch) == 0
     return tmp_path
 
 

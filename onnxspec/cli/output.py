@@ -222,9 +222,10 @@ def progress_of_models(
 
 @contextmanager
 def progress_bar(
-    label: str, *, quiet: bool, stream: IO[str] = sys.stderr
+    label: str, *, quiet: bool, stream: IO[str] | None = None
 ) -> Iterator[Callable[[str, int, int], None] | None]:
     """Show a bar while layers are analysed, on a terminal only."""
+    stream = sys.stderr if stream is None else stream
     if quiet or not stream.isatty():
         yield None
         return

@@ -126,8 +126,9 @@ def test_large_file_is_read_at_both_ends(folder: Path) -> None:
 
 def test_tensors_over_one_range_have_one_location(folder: Path) -> None:
     with open_model(BY_NAME["shared_range"].write(folder)) as model:
-        assert len(model.graph.initializers) == 5000
-        assert len({tensor.location for tensor in model.graph.initializers}) == 1
+        shared = [tensor for tensor in model.graph.initializers if tensor.name.startswith("w")]
+        assert len(shared) == 5000
+        assert len({tensor.location for tensor in shared}) == 1
 
 
 def test_broken_names_still_match(folder: Path) -> None:
