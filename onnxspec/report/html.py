@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from onnxspec.report import facts, numbers, sentences, svg
 from onnxspec.report._plain import word
 from onnxspec.report.glossary import Glossary
-from onnxspec.report.svg.linear import beyond
+from onnxspec.report.svg.linear import beyond, known_spikes
 from onnxspec.report.svg.signs import name_of, styles
 from onnxspec.results import Layer, Report
 from onnxspec.results.drawable import bulk_of, law_of, linear_of, minima_of, number, tail_of
@@ -208,6 +208,7 @@ def _environment() -> Environment:
         bulk_of=bulk_of,
         bulk_drawn=lambda layer: bulk_of(layer) if linear_of(layer) is None else law_of(layer),
         beyond=beyond,
+        known_spikes=known_spikes,
         no_bulk=_no_bulk,
         max_items=MAX_ITEMS,
         max_slots=MAX_SLOTS,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 from typing import Any
 
-from onnxspec.results.layer import Layer
+from onnxspec.results.layer import Layer, Plot
 
 __all__ = [
     "Bulk",
@@ -96,9 +96,14 @@ class Bulk:
 
 def histogram_of(layer: Layer) -> Histogram | None:
     """Give the histogram of a layer's plot summary, or ``None`` where nothing usable is known of it."""
-    plot = layer.plot
-    low, high = (number(plot.esd_min), number(plot.esd_max)) if plot is not None else (None, None)
-    if plot is None or low is None or high is None or not -LOG_LIMIT < low <= high < LOG_LIMIT:
+    return _histogram(layer.plot) if layer.plot is not None else None
+
+
+@lru_cache(maxsize=8)
+def _histogram(plot: Plot) -> Histogram | None:
+    """Read a plot summary; several charts of one layer ask for it one after another."""
+    low, high = number(plot.esd_min), number(plot.esd_max)
+    if low is None or high is None or not -LOG_LIMIT < low <= high < LOG_LIMIT:
         return None
     counts = tuple(number(count) or 0.0 for count in plot.esd_counts)
     top = sorted((x for v in plot.top_evals if (x := number(v)) is not None and on_axis(x)), reverse=True)

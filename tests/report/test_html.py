@@ -227,6 +227,14 @@ def test_numbers_stand_in_the_tables_with_links_to_their_formulas(lenet: Report)
     assert "log10" in entry[: entry.index("</div>")]
 
 
+def test_spikes_that_are_not_marked_are_said(lenet: Report) -> None:
+    assert "12 spikes</figcaption>" in render([lenet])
+    one = lenet.layers["fc1"]
+    assert one.plot is not None
+    few = replace(one, plot=replace(one.plot, top_evals=one.plot.top_evals[:5]))
+    assert "12 spikes, the largest 5 marked</figcaption>" in render([replace(lenet, layers=Layers([few]))])
+
+
 def test_a_number_that_is_missing_is_never_invented(unhealthy: Report) -> None:
     cells = re.findall(r"<(?:td|dd)[^>]*>([^<]*)", render([unhealthy]))
     assert len(cells) > 200

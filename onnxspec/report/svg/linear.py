@@ -9,7 +9,7 @@ from onnxspec.report.svg.canvas import Scale, frame, polyline, steps, svg, verti
 from onnxspec.results import Layer
 from onnxspec.results.drawable import Bulk, Histogram, bulk_of, histogram_of, law_of, linear_of, merged
 
-__all__ = ["beyond", "esd_linear", "marchenko_pastur"]
+__all__ = ["beyond", "esd_linear", "known_spikes", "marchenko_pastur"]
 
 FAR = 4.0  # the axis reaches this many times beyond the bulk's edge
 POINTS = 24
@@ -52,6 +52,12 @@ def esd_linear(layer: Layer) -> str | None:
         body.append(_spikes(x, y, [value for value in top[: bulk.spikes] if value <= highest]))
         about += f" Bulk up to {short(bulk.edge, 3)}; spikes beyond it: {bulk.spikes}."
     return svg("Linear ESD", about, "".join(body))
+
+
+def known_spikes(layer: Layer) -> int:
+    """Count the largest eigenvalues that a report keeps, of which spikes are marked."""
+    linear = linear_of(layer)
+    return len(linear.top) if linear is not None else len(layer.plot.top_evals) if layer.plot is not None else 0
 
 
 def beyond(layer: Layer) -> int:
