@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from onnxspec.diagnosis import exchangeability as ex
 from onnxspec.diagnosis._trained_null import null_row
+from onnxspec.spectra.lapack import symmetric_eigenvalues
 from onnxspec.spectra.slabs import Slabs, gram
 
 __all__ = ["HEAVY_KURTOSIS", "STRONG_MEAN", "Part", "eigenvalues", "least_p", "spectral_parts", "sum_parts"]
@@ -120,7 +121,7 @@ def eigenvalues(W: ex.Matrix) -> Array:
     else:
         tall = W if W.shape[0] >= W.shape[1] else W.T
         product = tall.T @ tall
-    values: Array = np.maximum(np.linalg.eigvalsh(product)[::-1], 0.0) / max(W.shape)
+    values: Array = np.maximum(symmetric_eigenvalues(product)[::-1], 0.0) / max(W.shape)
     return values
 
 

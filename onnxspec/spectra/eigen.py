@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxspec.results import Spectrum
+from onnxspec.spectra.lapack import symmetric_eigenvalues
 from onnxspec.spectra.slabs import Mapper, Slabs, gram, one_by_one
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ def _from_grams(stack: NDArray[Any], exponent: int) -> NDArray[np.float64]:
 def _roots(grams: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the roots of the eigenvalues of one or several Gram matrices; rounding errors below zero become zero."""
     with np.errstate(under="ignore"):
-        roots: NDArray[np.float64] = np.sqrt(np.maximum(np.linalg.eigvalsh(grams), 0.0)).ravel()
+        roots: NDArray[np.float64] = np.sqrt(np.maximum(symmetric_eigenvalues(grams), 0.0)).ravel()
     return roots
 
 

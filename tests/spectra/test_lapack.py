@@ -1,0 +1,61 @@
+"""The two-stage eigenvalue solver against NumPy's, and the way around it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnxspec.spectra import lapack
+from onnxspec.spectra.eigen import spectrum
+from onnxspec.spectra.lapack import symmetric_eigenvalues
+
+
+def gram(n: int, rank: int | None = None) -> np.ndarray:
+    random = np.random.default_rng(n)
+    w = random.standard_normal((n, rank or 2 * n)) * random.pareto(2.0, (n, 1))
+    return w @ w.T
+
+
+@pytest.fixture
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    if lapack._two_stage() is None:
+        pytest.skip("NumPy's BLAS is not the OpenBLAS of its wheels")
+    monkeypatch.setattr(lapack, "TWO_STAGE", 2)
+
+
+@pytest.mark.usefixtures("_small")
+@pytest.mark.parametrize(("n", "rank"), [(2, None), (3, None), (65, None), (300, None), (300, 20)])
+def test_it_agrees_with_numpy(n: int, rank: int | None) -> None:
+    matrix = gram(n, rank)
+    expected = np.linalg.eigvalsh(matrix)
+    found = symmetric_eigenvalues(matrix.copy())
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * expected[-1])
+    assert np.all(np.diff(found) >= 0)
+
+
+@pytest.mark.usefixtures("_small")
+def test_zero_and_diagonal_matrices() -> None:
+    assert symmetric_eigenvalues(np.zeros((40, 40))).tolist() == [0.0] * 40
+    np.testing.assert_allclose(symmetric_eigenvalues(np.diag(np.arange(50.0, 0.0, -1.0))), np.arange(1.0, 51.0))
+
+
+@pytest.mark.usefixtures("_small")
+def test_stacks_and_views_are_numpys() -> None:
+    stack = np.stack([gram(20), gram(20) + 1.0])
+    np.testing.assert_array_equal(symmetric_eigenvalues(stack), np.linalg.eigvalsh(stack))
+    view = gram(40)[::2, ::2]
+    np.testing.assert_array_equal(symmetric_eigenvalues(view), np.linalg.eigvalsh(view))
+
+
+@pytest.mark.usefixtures("_small")
+def test_a_power_of_two_changes_no_bit_of_a_spectrum() -> None:
+    w = np.random.default_rng(1).standard_normal((300, 200)).astype(np.float32)
+    plain, scaled = spectrum(w), spectrum(w * np.float32(2.0**30))
+    np.testing.assert_array_equal(scaled.singular_values, plain.singular_values * 2.0**30)
+
+
+def test_without_the_routine_numpy_solves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lapack, "TWO_STAGE", 2)
+    monkeypatch.setattr(lapack, "_two_stage", lambda: None)
+    matrix = gram(50)
+    np.testing.assert_array_equal(symmetric_eigenvalues(matrix.copy()), np.linalg.eigvalsh(matrix))
