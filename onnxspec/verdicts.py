@@ -7,14 +7,13 @@ with the reason ``effort``.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from onnxspec.diagnosis.health import erg_condition, health
 from onnxspec.diagnosis.phases import classify
-from onnxspec.diagnosis.trained import LEVEL, benjamini_hochberg, trained_verdict
+from onnxspec.diagnosis.trained import trained_verdict
 from onnxspec.diagnosis.traps import correlation_traps
 from onnxspec.fits.alternatives import compare_alternatives
 from onnxspec.fits.bootstrap import alpha_interval, goodness_of_fit
@@ -30,17 +29,17 @@ from onnxspec.spectra.vectors import localisation
 from onnxspec.verdict_fields import MATRIX_FULL, TAIL, TAIL_FULL, Verdicts, nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from onnxspec.fits.bulk import BulkFit
-    from onnxspec.results import Layer, PowerLawFit, Spectrum
+    from onnxspec.results import PowerLawFit, Spectrum
     from onnxspec.settings import Settings
 
     Array = NDArray[np.float64]
 
-__all__ = ["correct_for_looking_often", "of_health", "of_matrix", "of_tail"]
+__all__ = ["of_health", "of_matrix", "of_tail"]
 
 LOCALISED_SIDE = 4096
 """Largest M whose singular vectors are computed: they cost several times the eigenvalues."""
@@ -173,23 +172,6 @@ def of_health(values: Mapping[str, Any], fit: PowerLawFit) -> Verdicts:
         ),
     )
     return out
-
-
-def correct_for_looking_often(layers: Sequence[Layer]) -> list[Layer]:
-    """Correct the trained verdicts for the number of layers that were tested (Benjamini and Hochberg 1995).
-
-    A layer is ``structured`` only where its corrected p-value is below the level.
-    """
-    result = []
-    adjusted = benjamini_hochberg([layer.trained["p_value"] if layer.trained else None for layer in layers])
-    for layer, p in zip(layers, adjusted):
-        if layer.trained is None or p is None:
-            result.append(layer)
-            continue
-        told = p < LEVEL or layer.trained["verdict"] != "structured"
-        verdict = layer.trained["verdict"] if told else "noise"
-        result.append(replace(layer, trained={**layer.trained, "p_adjusted": p, "verdict": verdict}))
-    return result
 
 
 def excess_kurtosis(matrix: Array | Slabs) -> float:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from onnxspec.diagnosis.multiple_tests import benjamini_hochberg
 from onnxspec.diagnosis.noise_parts import eigenvalues
-from onnxspec.diagnosis.trained import Trained, benjamini_hochberg, trained_verdict
+from onnxspec.diagnosis.trained import Trained, trained_verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

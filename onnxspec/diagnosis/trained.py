@@ -10,7 +10,6 @@ corrected for looking seven times, is the p-value of the layer.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,20 +18,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from onnxspec.diagnosis import exchangeability as ex
 from onnxspec.diagnosis._trained_null import combined_p
+from onnxspec.diagnosis.multiple_tests import LEVEL
 from onnxspec.diagnosis.noise_parts import HEAVY_KURTOSIS, Part, eigenvalues, least_p, spectral_parts, sum_parts
 from onnxspec.diagnosis.permutations import permutation_p
 from onnxspec.spectra.slabs import Slabs
 
-__all__ = ["LEVEL", "MIN_SIDE", "P_FLOOR", "Part", "Trained", "benjamini_hochberg", "trained_verdict"]
+__all__ = ["MIN_SIDE", "P_FLOOR", "Part", "Trained", "trained_verdict"]
 
 Array = NDArray[np.float64]
 Verdict = Literal["noise", "structured", "isometric"]
 
 MIN_SIDE = 10
 """Fewest columns for a verdict: the null table starts there."""
-
-LEVEL = 0.01
-"""A layer is ``structured`` where its p-value is below this."""
 
 P_FLOOR = 1e-12
 """Smallest p-value given: farther out no law of the statistics is known well enough."""
@@ -175,35 +172,3 @@ def _verdict(W: ex.Matrix, lam: Array | None, entries: ex.Entries, effort: str, 
         col_norm_cv=col_cv,
         col_norm_cv_noise=col_noise,
     )
-
-
-def benjamini_hochberg(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """Adjust p-values for the number of layers that were tested.
-
-    Benjamini and Hochberg, J. R. Stat. Soc. B 57 (1995) 289: of the layers whose adjusted
-    p-value is below q, at most a share q is expected to be noise.
-
-    Parameters
-    ----------
-    p_values : sequence of (float or None)
-        One a layer; ``None`` where there is none, which counts as no test.
-
-    Returns
-    -------
-    tuple of (float or None)
-        In the order given; never below the p-value given, at most 1.
-
-    Raises
-    ------
-    ValueError
-        A p-value is outside [0, 1].
-    """
-    known = [(p, i) for i, p in enumerate(p_values) if p is not None]
-    if not all(0.0 <= p <= 1.0 for p, _ in known):
-        raise ValueError("p-values must lie between 0 and 1.")
-    adjusted: list[float | None] = [None] * len(p_values)
-    smallest = 1.0
-    for rank, (p, i) in zip(range(len(known), 0, -1), sorted(known, reverse=True), strict=True):
-        smallest = min(smallest, p * len(known) / rank)
-        adjusted[i] = smallest
-    return tuple(adjusted)

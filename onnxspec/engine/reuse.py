@@ -24,7 +24,7 @@ LayerTask = Callable[[WeightMatrix, Settings], Layer]
 """The whole job of one layer: `onnxspec.layer.analyze_layer`, or something that wraps it.
 
 It depends on the weight's values and on the settings alone, and never raises for
-what is wrong with the weight. What needs all layers (`verdicts.correct_for_looking_often`)
+what is wrong with the weight. What needs all layers (`corrected`)
 comes afterwards, so a layer's result may come from a store or from another machine.
 """
 

@@ -86,7 +86,7 @@ def corrected(layers: list[Layer]) -> list[Layer]:
     """Do what needs all layers of a model: correct the trained verdicts for the number of tests."""
     if all(layer.trained is None for layer in layers):
         return layers
-    from onnxspec.verdicts import correct_for_looking_often
+    from onnxspec.diagnosis.multiple_tests import correct_for_looking_often
 
     return correct_for_looking_often(layers)
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnxspec.diagnosis.trained import P_FLOOR, Trained, benjamini_hochberg, trained_verdict
+from onnxspec.diagnosis.multiple_tests import benjamini_hochberg
+from onnxspec.diagnosis.trained import P_FLOOR, Trained, trained_verdict
 from onnxspec.laws.spiked import haar, sample
 from tests.oracle import naive
 

@@ -371,3 +371,19 @@ def test_there_must_be_a_store_to_clear(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="does not exist"):
         clear(tmp_path / "store")
     assert not (tmp_path / "store").exists()
+
+
+def test_a_run_that_computes_nothing_loads_nothing_that_computes(path: Path, tmp_path: Path) -> None:
+    analyse(path, tmp_path / "store")
+    code = (
+        "import sys, onnxspec\n"
+        "from onnxspec.store import ResultStore\n"
+        "with ResultStore(sys.argv[2]) as store:\n"
+        "    report = onnxspec.analyze(sys.argv[1], store=store, min_evals=10, jobs=1)\n"
+        "assert any(layer.trained for layer in report.layers)\n"
+        "print(store.reused, *sorted({'numba', 'scipy', 'onnxspec.layer', 'onnxspec.verdicts'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(tmp_path / "store")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(len(SHAPES))]
