@@ -109,7 +109,7 @@ def capacity(report: Report, sliced: Report | None = None) -> tuple[dict[str, fl
     found["mp_softrank_mean"] = _mean(softranks)
     found["spikes_mean"] = _over(layers, "spikes", fmean)
     found["alpha_hat_slices_sum"] = _sliced_sum(sliced or report)
-    found["layers_averaged"] = float(report.summary.layers_averaged)
+    found["layers_averaged"] = _number(report.summary.layers_averaged)
     found["log_parameters"] = log10(report.model.parameters) if report.model.parameters > 0 else None
     metrics = {name: value for name, value in found.items() if value is not None and abs(value) <= LARGEST}
     reasons = {name: _why(name, report, layers, sliced) for name in found if name not in metrics}
@@ -118,7 +118,7 @@ def capacity(report: Report, sliced: Report | None = None) -> tuple[dict[str, fl
 
 def _over(layers: list[Layer], field: str, combine: Callable[[list[float]], float]) -> float | None:
     """Combine one field over the layers that have it."""
-    values = [float(value) for layer in layers if (value := getattr(layer, field)) is not None]
+    values = [value for layer in layers if (value := _number(getattr(layer, field))) is not None]
     return combine(values) if values else None
 
 
@@ -140,7 +140,7 @@ def _sliced_sum(report: Report) -> float | None:
         if layer.status != "ok" or not layer.averaged:
             continue
         single = (layer.num_matrices or 1) == 1
-        value = layer.alpha_hat if single else layer.alpha_hat_slices_sum
+        value = _number(layer.alpha_hat if single else layer.alpha_hat_slices_sum)
         if value is not None:
             values.append(value)
     if not values or (_several(report) and _conv(report.settings) != "slices"):

@@ -170,8 +170,8 @@ def _numbers(layer: Layer | None) -> dict[str, float | None]:
     trained = layer.trained or {}
     row |= {
         "mp_softrank": _number((layer.mp or {}).get("mp_softrank")),
-        "alpha_low": low,
-        "alpha_high": high,
+        "alpha_low": _number(low),
+        "alpha_high": _number(high),
         "trained_p": _number(trained.get("p_adjusted", trained.get("p_value"))),
     }
     return row
@@ -193,7 +193,7 @@ def _scree(layer: Layer) -> tuple[float, ...]:
     if layer.status != "ok" or not layer.trace or layer.trace <= 0.0:
         return ()
     kept = layer.evals or (layer.plot.top_evals if layer.plot is not None else ())
-    shares = sorted((value / layer.trace for value in kept if 0.0 < value < 1e300), reverse=True)
+    shares = sorted((value / layer.trace for value in kept if 0.0 < value <= 1.001 * layer.trace), reverse=True)
     return tuple(float(f"{share:.6g}") for share in shares[:SCREE])
 
 

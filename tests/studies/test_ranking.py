@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import onnxspec
+import onnxspec.results
 from onnxspec.comparing.capacity import CAPACITY, capacity
 from onnxspec.errors import InputError, UsageError
 
@@ -124,3 +125,28 @@ def test_the_result_is_the_same_whatever_the_order(fixtures: Path) -> None:
     second = onnxspec.series(rows)
     for relation in second.relations:
         assert relation == first.relation(relation.metric, relation.group)
+
+
+def test_absurd_numbers_of_a_saved_report_enter_nothing(reports: dict[str, onnxspec.Report]) -> None:
+    report = reports["lenet5"]
+    absurd = {"spikes": 2**62, "log_norm": 1.7e308, "trace": 5e-324, "alpha_ci": (-1.7e308, 1.7e308)}
+    layers = [replace(layer, **absurd) for layer in report.layers]
+    summary = replace(report.summary, layers_averaged=2**62, alpha_mean=1.7e308)
+    model = replace(report.model, parameters=2**62)
+    broken = replace(report, layers=onnxspec.results.Layers(layers), summary=summary, model=model)
+    rows = [{"model": one, "accuracy": k} for k, one in enumerate((*reports.values(), broken))]
+    found = onnxspec.series(rows)
+    assert found.members[-1].metrics.keys().isdisjoint({"alpha_mean", "log_norm_sum"})
+    assert found.members[-1].metrics["log_parameters"] == pytest.approx(62 * math.log10(2))
+    found.to_json()
+    saved = broken.to_json()
+    onnxspec.Report.from_json(saved)
+
+
+def test_a_track_of_absurd_reports_is_json(reports: dict[str, onnxspec.Report], tmp_path: Path) -> None:
+    report = reports["lenet5"]
+    absurd = {"spikes": 2**62, "lambda_max": 1.7e308, "trace": 5e-324, "alpha_ci": (-1.7e308, 1.7e308)}
+    broken = replace(report, layers=onnxspec.results.Layers([replace(layer, **absurd) for layer in report.layers]))
+    for number, one in enumerate((report, broken)):
+        (tmp_path / f"{number}.json").write_text(one.to_json(), encoding="utf-8")
+    onnxspec.track(tmp_path).to_json()
