@@ -222,7 +222,8 @@ class _Case:
         """Explain b by rounding alone."""
         store_a, store_b = self.stores()
         fit = fit_within(self.a, self.b, store_a, store_b)
-        if not fit.holds or ((found.cosine or 0.0) < RELATED and not self._large_values_agree()):
+        few = found.equal > MOST_TOUCHED * found.size and fit.inside < 1.0  # an update of few values, not of all
+        if not fit.holds or few or ((found.cosine or 0.0) < RELATED and not self._large_values_agree()):
             return False
         if not store_a.coarse and not store_b.coarse:
             return self.add(explain.last_bits(found, fit))
@@ -245,7 +246,8 @@ class _Case:
     def _scaled(self, found: Elements) -> bool:
         """Explain b by one factor, or by one for each channel."""
         store_a, store_b = self.stores()
-        c = factor(self.a, self.b)
+        few = found.equal > MOST_TOUCHED * found.size  # one factor moves every value, and rounding can hide but some
+        c = None if few else factor(self.a, self.b)
         if c is not None and abs(found.cosine or 0.0) > RELATED:
             fit = fit_within(c * self.a, self.b, store_a, store_b, np.float64(c))
             if fit.holds:
@@ -258,7 +260,7 @@ class _Case:
                 continue
             loose = factor_error(self.a, store_b.half, axis, self.facts.positions)
             fit = fit_within(factors * self.a, self.b, store_a, store_b, factors, loose)
-            if fit.holds and fit.error < 2.0:
+            if fit.holds and fit.error < 2.0 and not (few and fit.inside < 1.0):
                 folded = axis == "outputs" and self.facts.convolution
                 self.add(explain.channels_scaled(factors, axis, fit, found, self.facts, folded=folded))
                 self._storage_too(fit)
@@ -358,6 +360,4 @@ class _Case:
         if steps < ULPS:
             return False
         where = touched(self.a, self.b, self.facts.positions)
-        self.add(explain.sparse(where, steps))
-        self._storage_too()
-        return True
+        return self.add(explain.sparse(where, steps))

@@ -63,14 +63,15 @@ def channel_factors(a: Array, b: Array, axis: Axis, positions: int) -> Array | N
 def factor_error(a: Array, half: Array, axis: Axis, positions: int) -> Array:
     """Give what an error of the factors may add to each element: four of their standard errors.
 
-    Rounding errors of b of at most `half` give a factor the standard error
-    ``rms(half) / sqrt 3 / ||a_channel||``.
+    Independent rounding errors of b, uniform within `half`, give a factor by least squares the
+    variance ``sum a^2 half^2 / 3 / (sum a^2)^2`` over its channel.
     """
     summed: tuple[int, ...] = (1, 2) if axis == "outputs" else (0, 2)
     x = a.reshape(len(a), -1, positions)
     steps = np.broadcast_to(half, a.shape).reshape(x.shape)
     square = np.sum(x * x, axis=summed)
-    error = np.sqrt(np.mean(steps * steps, axis=summed) / 3.0 / np.where(square > 0.0, square, 1.0))
+    moved = np.sum(x * x * steps * steps, axis=summed)
+    error = np.sqrt(moved / 3.0) / np.where(square > 0.0, square, 1.0)
     wide = error[:, None] if axis == "outputs" else np.repeat(error, positions)[None, :]
     loose: Array = 4.0 * wide * np.abs(a)
     return loose

@@ -130,6 +130,14 @@ def test_strangers_of_few_directions_are_no_low_rank_update(kinds: Any) -> None:
     assert first.kind in ("unrelated", "undecided")
 
 
+def test_one_changed_value_is_seen_in_any_storage(kinds: Any) -> None:
+    a = kinds.structured((64, 64), np.random.default_rng(10))
+    for stored in (a, kinds.single(a.astype(np.float16)), kinds.round_trip(a, 8)):
+        b = stored.copy()
+        b[5, 5] = stored.max() if stored[5, 5] < 0 else stored.min()
+        assert [change.kind for change in decide(wide(stored), wide(b), Facts()).changes] == ["sparse_update"]
+
+
 def test_a_stranger_on_a_coarse_grid_is_no_rounding(kinds: Any) -> None:
     rng = np.random.default_rng(8)
     a = 1e-3 * rng.standard_normal((100, 100))
