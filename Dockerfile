@@ -12,7 +12,6 @@ RUN sh container/packages.sh build
 COPY pyproject.toml README.md LICENSE ./
 COPY onnxspec onnxspec
 COPY tools/trim_site_packages.py tools/trim_site_packages.py
-COPY fixtures/models/lenet5.onnx fixtures/models/lenet5.onnx
 RUN sh container/build.sh
 
 FROM ${BASE}
@@ -25,5 +24,5 @@ ENV NUMBA_CPU_NAME=generic \
     PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 WORKDIR /work
-ENTRYPOINT ["/opt/onnxspec/entrypoint.sh"]
+ENTRYPOINT ["/opt/onnxspec/env/bin/onnxspec"]
 CMD ["--help"]

@@ -9,6 +9,9 @@ import tempfile
 import venv
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from trim_site_packages import size_of, trim  # type: ignore[import-not-found]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -37,6 +40,20 @@ def main() -> None:
         page = subprocess.run(command, cwd=work, check=True, capture_output=True, text=True).stdout
         if not page.startswith("<!DOCTYPE html>") or "</html>" not in page:
             sys.exit("the wheel lacks the templates of the HTML report")
+        (packages,) = (work / "env" / "lib").glob("python*/site-packages")
+        before = size_of(packages)
+        gone = trim(packages)
+        for arguments, code in ((["analyze", "lenet5.onnx", "-f", "csv"], 0), (["check", "lenet5.onnx"], 0)):
+            trimmed = subprocess.run(
+                [str(work / "env" / "bin" / "onnxspec"), *arguments],
+                cwd=work,
+                check=False,
+                capture_output=True,
+                text=True,
+            )
+            if trimmed.returncode != code or "Traceback" in trimmed.stderr:
+                sys.exit(f"the trimmed environment cannot {arguments[0]}: {trimmed.stderr[-500:]}")
+        print(f"site-packages: {before / 2**20:.0f} MiB, trimmed {(before - gone) / 2**20:.0f} MiB")
         where = subprocess.run(
             [python, "-c", "import onnxspec; print(onnxspec.__file__)"],
             cwd=work,

@@ -26,7 +26,6 @@ CONTEXT = (
     "LICENSE",
     "onnxspec",
     "tools/trim_site_packages.py",
-    "fixtures/models/lenet5.onnx",
 )
 """What the Dockerfile copies; tests/test_container.py holds the two together."""
 
@@ -111,12 +110,10 @@ def one(root: Path, arguments: list[str], expected: int) -> bool:
         ("PYTHONDONTWRITEBYTECODE", "1"),
     ):
         sandbox += ["--setenv", name, value]
-    before = os.times()
     start = time.monotonic()
-    command = [*sandbox, "/opt/onnxspec/entrypoint.sh", *arguments]
+    command = [*sandbox, "/opt/onnxspec/env/bin/onnxspec", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    took = time.monotonic() - start
     problems = [] if done.returncode == expected else [f"ended with {done.returncode} instead of {expected}"]
     if "Traceback" in done.stderr:
         problems.append("a traceback")
@@ -124,8 +121,7 @@ def one(root: Path, arguments: list[str], expected: int) -> bool:
         coverage = json.loads(done.stdout)["coverage"]
         if not coverage["slots"] or coverage["slots_analyzed"] != coverage["slots"]:
             problems.append(f"analysed {coverage['slots_analyzed']} of {coverage['slots']} slots")
-    took = f"{cpu:.1f} s CPU, {time.monotonic() - start:.1f} s"
-    print(f"{' '.join(arguments)}: {'; '.join(problems) or 'as it must be'}, {took}")
+    print(f"{' '.join(arguments)}: {'; '.join(problems) or 'as it must be'}, {took:.1f} s")
     if problems:
         print(done.stdout[-2000:], done.stderr[-2000:])
     return not problems
