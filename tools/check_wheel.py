@@ -10,7 +10,7 @@ import venv
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from trim_site_packages import size_of, trim  # type: ignore[import-not-found]
+from trim_site_packages import size_of, trim
 
 ROOT = Path(__file__).resolve().parent.parent
 
