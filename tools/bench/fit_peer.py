@@ -39,7 +39,7 @@ def fitter(tool: str) -> Callable[[np.ndarray], float]:
     if tool == "powerlawrs":
         import powerlawrs
 
-        return lambda x: float(powerlawrs.fit(x.tolist()).alpha) + 1.0
+        return lambda x: float(powerlawrs.fit(x.tolist()).ParetoFit.alpha) + 1.0
     import plfit
 
     return lambda x: float(plfit.plfit(x, usefortran=False, usecy=False, quiet=True, verbose=False)._alpha)

@@ -89,7 +89,7 @@ def main() -> None:
         print(name, found[name], flush=True)
     results = json.loads(options.results.read_text()) if options.results.exists() else {"models": {}, "fits": {}}
     results["memory"] = found
-    options.results.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    options.results.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def measure(options: argparse.Namespace, results: dict[str, Any]) -> None:
     results["machine"] = machine()
 
     def keep() -> None:
-        options.results.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+        options.results.write_text(json.dumps(results, indent=1) + "\n")
 
     for model in models():
         if options.only and model.name not in options.only:

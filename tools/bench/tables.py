@@ -69,8 +69,8 @@ def _weightwatcher(results: dict[str, Any]) -> str:
             if full
             else ["", ""]
         )
-        rows.append([*row, f"{peer['peak_mb']:.0f}"])
-    head = ("model", "default, s (runs)", "over fast", "mp_fit + randomize, s (runs)", "over standard", "peak MB")
+        rows.append(row)
+    head = ("model", "default, s (runs)", "over fast", "mp_fit + randomize, s (runs)", "over standard")
     return _table(head, rows) if rows else "Not measured yet.\n"
 
 
