@@ -122,7 +122,6 @@ def decode(hint: Any, data: Any, where: str) -> Any:
         return float(data)
     if hint is int:
         _expect(isinstance(data, int) and not isinstance(data, bool), data, where, "an integer")
-        _expect(abs(data) < 2**64, data, where, "an integer of 64 bits")
         return data
     _expect(isinstance(data, hint), data, where, f"a {hint.__name__}")
     return data
