@@ -18,7 +18,8 @@ import pair_kinds as kinds
 from fetch_models import cache_folder
 
 import onnxspec
-from onnxspec.comparing.decide import Facts, decide
+from onnxspec.comparing.decide import decide
+from onnxspec.comparing.facts import Facts
 
 SHAPES = (
     *((384, 384, 1), (512, 128, 1), (96, 768, 1), (64, 64, 1), (48, 20, 1), (16, 16, 1)),

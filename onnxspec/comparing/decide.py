@@ -15,6 +15,7 @@ import numpy as np
 
 from onnxspec.comparing import explain
 from onnxspec.comparing.elements import Elements, elements
+from onnxspec.comparing.facts import Facts
 from onnxspec.comparing.orders import Orders, close_orders, exact_orders
 from onnxspec.comparing.residue import explain_residue
 from onnxspec.comparing.scaling import channel_factors, factor, factor_error
@@ -24,12 +25,11 @@ from onnxspec.comparing.zeros import pruning, touched
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from onnxspec.results import Quantization
     from onnxspec.results.comparison import Change
 
     Array = NDArray[np.float64]
 
-__all__ = ["Decision", "Facts", "decide"]
+__all__ = ["Decision", "decide"]
 
 RELATED = 0.5
 """Cosine from which two matrices are taken for one that changed, without looking at other orders."""
@@ -48,34 +48,6 @@ BLOCK_FILLED = 0.9
 
 ULPS = 4.0
 """A change of fewer steps of the stored type may be a dense one that was lost in rounding elsewhere."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of the two layers beside their values.
-
-    Attributes
-    ----------
-    positions : int
-        Kernel positions of one input.
-    quantization_a, quantization_b : Quantization or None
-        How each is stored in few bits.
-    batch_norm_a, batch_norm_b : bool or None
-        Whether a BatchNormalization follows.
-    single_a, single_b : bool
-        Whether float32 is known to hold the values.
-    convolution : bool
-        Whether a BatchNormalization may have been folded into it.
-    """
-
-    positions: int = 1
-    quantization_a: Quantization | None = None
-    quantization_b: Quantization | None = None
-    batch_norm_a: bool | None = None
-    batch_norm_b: bool | None = None
-    single_a: bool = False
-    single_b: bool = False
-    convolution: bool = False
 
 
 @dataclass(eq=False)

@@ -16,9 +16,9 @@ from onnxspec.results.comparison import Change
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from onnxspec.comparing.decide import Facts
     from onnxspec.comparing.difference import LowRank
     from onnxspec.comparing.elements import Elements
+    from onnxspec.comparing.facts import Facts
     from onnxspec.comparing.orders import Orders
     from onnxspec.comparing.scaling import Axis
     from onnxspec.comparing.stores import Fit, Store

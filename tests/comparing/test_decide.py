@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxspec.comparing.decide import Facts, decide
+from onnxspec.comparing.decide import decide
+from onnxspec.comparing.facts import Facts
 
 
 def wide(values: Any) -> Any:
