@@ -120,7 +120,8 @@ def dask_executor(address: str) -> Iterator[DaskExecutor]:
                     threads_per_worker=1,
                     processes=True,
                     memory_limit=0,  # layers over the limit of the analysis are not started
-                    dashboard_address=None,
+                    # None would ask for port 8787 all the same, which another cluster may hold
+                    dashboard_address=":0",
                     silence_logs=logging.CRITICAL,
                 )
                 stack.enter_context(cluster)

@@ -294,6 +294,11 @@ def test_ticks_are_few_and_on_the_axis(low: float, ratio: float, most: int) -> N
         assert len({label for _, label in ticks}) == len(ticks) or ratio < 1.02
 
 
+def test_the_ends_of_a_short_axis_are_told_apart() -> None:
+    labels = [label for _, label in Scale.across(1.0625, 1.12890625, log=True).ticks(2)]
+    assert labels == ["1.06e0", "1.13e0"]
+
+
 def test_lines_leave_out_what_repeats() -> None:
     assert polyline([(1, 2), (1, 2), (4, -3)], "t") == '<path class="t" d="M1 2l3-5"/>'
     assert polyline([(1, 2)], "t") == ""

@@ -99,7 +99,10 @@ def _log_ticks(low: float, high: float, most: int) -> list[tuple[float, str]]:
             break
     values = values if len(values) > 1 else [low, high]
     thinned = values[:: max(1, math.ceil(len(values) / most))]
-    return [(value, _plain(value)) for value in thinned]
+    labels = [_plain(value) for value in thinned]
+    if len(set(labels)) < len(labels):  # an axis so short that two digits do not tell its ends apart
+        labels = [_scientific(value) for value in thinned]
+    return list(zip(thinned, labels))
 
 
 def _plain(value: float) -> str:
