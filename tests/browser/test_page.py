@@ -185,7 +185,10 @@ def test_the_keyboard_reaches_the_report(opened: Open) -> None:
     assert page.locator("details.layer[open]").count() == 1
 
 
-@pytest.mark.parametrize(("name", "scheme"), [("lenet5", "light"), ("unhealthy", "light"), ("hostile", "dark")])
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [("lenet5", "light"), ("unhealthy", "light"), ("ppocr_rec", "light"), ("minilm", "dark"), ("hostile", "dark")],
+)
 def test_axe_finds_no_violation(opened: Open, name: str, scheme: str) -> None:
     found = find_spec("axe_playwright_python")
     if found is None or found.origin is None:
