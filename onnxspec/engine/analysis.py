@@ -109,7 +109,7 @@ def inspect(path: str | Path | Source, *, job: Job | None = None, **options: Any
 def iter_weights(path: str | Path | Source, *, job: Job | None = None, **options: Any) -> Iterator[WeightMatrix]:
     """Give the weight matrices of a model one by one; `WeightMatrix.load` reads the values.
 
-    Each can be loaded until the iterator is exhausted or closed.
+    They may be collected and loaded later: the model's files stay open as long as a weight is held.
 
     Raises
     ------
@@ -117,8 +117,13 @@ def iter_weights(path: str | Path | Source, *, job: Job | None = None, **options
         The model was rejected as a whole.
     """
     chosen, how = sort_options(None, job, options)
-    with open_model(path, how.limits, allow_hard_links=how.allow_hard_links) as model:
-        yield from survey(model, how.limits, _wanted(chosen), runtime_folding=how.runtime_folding).weights
+    model = open_model(path, how.limits, allow_hard_links=how.allow_hard_links)
+    try:
+        weights = survey(model, how.limits, _wanted(chosen), runtime_folding=how.runtime_folding).weights
+    except BaseException:
+        model.close()
+        raise
+    yield from weights
 
 
 def weightwatcher_rows(

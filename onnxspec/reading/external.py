@@ -193,6 +193,10 @@ class ExternalFiles:
         """Give every file that was referred to, hashed, in order of first use; None where it cannot be read."""
         return tuple(self._fact(location, found) for location, found in self._found.items())
 
+    def __del__(self) -> None:
+        """Close what nobody closed: weights may outlive the model that they came from."""
+        self.close()
+
     def close(self) -> None:
         """Close all descriptors; files that are being read close when that is done."""
         with self._lock:

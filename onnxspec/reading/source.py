@@ -38,7 +38,7 @@ def open_flags(*names: str) -> int:
 class RegularFile:
     """A descriptor of one regular file, with what `fstat` said when it was opened.
 
-    It closes when its last user releases it; whoever makes it is the first.
+    It closes when its last user releases it, or nothing refers to it any more; whoever makes it is the first user.
 
     Parameters
     ----------
@@ -112,9 +112,18 @@ class RegularFile:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                fd, self._fd = self._fd, -1
-                with contextlib.suppress(OSError):
-                    os.close(fd)
+                self._close()
+
+    def __del__(self) -> None:
+        """Close a descriptor that nobody released."""
+        if self._fd >= 0:
+            self._close()
+
+    def _close(self) -> None:
+        """Close the descriptor."""
+        fd, self._fd = self._fd, -1
+        with contextlib.suppress(OSError):
+            os.close(fd)
 
     def _pread(self, buffer: memoryview, offset: int) -> int:
         """Read once, as much as the system gives."""
