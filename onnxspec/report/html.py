@@ -32,7 +32,14 @@ MAX_NAME, MAX_TEXT = 96, 400
 MAX_ITEMS = 500  # of one list of skips or diagnostics
 MAX_SLOTS = 8
 QUOTED = re.compile(r'="([\w#-]+)"(?=[ >])')  # attributes that HTML lets stand without quotes
+SPACED = re.compile(
+    r"""("(?:\\.|[^"\\])*"|'[^']*'|/(?:\\.|[^/\\\n ])+/g)|\s*([-=+*<>?:;,{}()|&!])\s*"""
+)  # or a text of the script
+IMPLIED = re.compile(
+    r"</(?:td|th|tr|thead|tbody|li|dt|dd)>"
+)  # end tags that HTML implies, as our templates are written
 
+FEWEST = 3  # values that make a distribution
 DISTRIBUTIONS = ("alpha", "alpha_hat", "stable_rank")
 MODEL_METRICS = (
     "alpha_mean",
@@ -73,9 +80,9 @@ def _view(report: Report, prefix: str) -> dict[str, Any]:
     charts = []
     for name in DISTRIBUTIONS:
         values = [x for layer in averaged if (x := number(getattr(layer, name))) is not None]
-        chart = svg.distribution(values, name)
+        chart = svg.distribution(values, name) if len(values) >= FEWEST else None
         if chart is not None:
-            charts.append((name, _markup(chart), len(values)))
+            charts.append((name, _chart(chart), len(values)))
     flow = svg.alpha_by_depth(report.layers)
     return {
         "report": report,
@@ -84,7 +91,7 @@ def _view(report: Report, prefix: str) -> dict[str, Any]:
         "computed": bool(report.settings),
         "headline": sentences.headline(report),
         "sentences": sentences.model_sentences(report),
-        "flow": _markup(flow) if flow is not None else None,
+        "flow": _chart(flow) if flow is not None else None,
         "distributions": charts,
         "phases": sorted({name_of(layer.phase) for layer in report.layers if layer.alpha is not None}),
         "metrics": [(name, _summary_value(report, name)) for name in MODEL_METRICS] if report.settings else [],
@@ -114,7 +121,12 @@ def _finding(finding: Mapping[str, Any]) -> dict[str, str]:
 def _charts(layer: Layer) -> list[tuple[str, Any]]:
     """Give the charts of one layer by name."""
     drawn = (("esd", svg.esd(layer)), ("linear", svg.esd_linear(layer)), ("scree", svg.scree(layer)))
-    return [(name, _markup(QUOTED.sub(r"=\1", chart))) for name, chart in drawn if chart is not None]
+    return [(name, _chart(chart)) for name, chart in drawn if chart is not None]
+
+
+def _chart(svg_text: str) -> Any:
+    """Give a chart as a part of an HTML page."""
+    return _markup(QUOTED.sub(r"=\1", svg_text))
 
 
 def _shape(layer: Layer) -> str:
@@ -174,7 +186,7 @@ def _environment() -> Environment:
 
     names = ("page.html", "model.html", "tables.html", "layer.html", "glossary.html", "macros.html", "series.html")
     environment = Environment(
-        loader=DictLoader({name: _text(f"{name}.j2") for name in names}),
+        loader=DictLoader({name: _template(name) for name in names}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -191,6 +203,7 @@ def _environment() -> Environment:
         shape=_shape,
         setting=_setting,
         share=sentences.coverage_share,
+        own=_own,
     )
     environment.globals.update(
         charts=_charts,
@@ -230,6 +243,16 @@ def _markup(text: str) -> Any:
     return Markup(text)  # noqa: S704 - never text of a report
 
 
+def _own(text: str) -> Any:
+    """Escape a text of the catalogue, which stands between tags: quotes need no escape there."""
+    return _markup(text.replace("&", "&amp;").replace("<", "&lt;"))
+
+
+def _template(name: str) -> str:
+    """Give a template without what HTML lets a page leave out."""
+    return IMPLIED.sub("", QUOTED.sub(r"=\1", _text(f"{name}.j2")))
+
+
 def _style(phases: Sequence[str | None]) -> str:
     """Give the style sheet with the colours of the phases."""
     dark = f"@media screen and (prefers-color-scheme:dark){{{styles(phases, dark=True)}}}"
@@ -237,9 +260,10 @@ def _style(phases: Sequence[str | None]) -> str:
 
 
 def _script() -> str:
-    """Give the script without comments and indents."""
+    """Give the script without comments, and without spaces around its signs."""
     lines = (line.strip() for line in _text("report.js").splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+    told = "\n".join(line for line in lines if line and not line.startswith("//"))
+    return SPACED.sub(lambda found: found[1] or found[2], told) + "\n"
 
 
 @cache

@@ -13,15 +13,17 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 import onnxspec
-from onnxspec.report.html import render
+from onnxspec.catalogue import entries, find
+from onnxspec.report.html import _script, render
 from onnxspec.report.sentences import coverage_share, headline, layer_sentences, model_sentences
 from onnxspec.report.verdict import verdict
-from onnxspec.results import Diagnostic, Layer, Layers, Report, Skip
+from onnxspec.results import Diagnostic, Layer, Layers, Quantization, Report, Skip
 
 MODELS = Path(__file__).resolve().parents[2] / "fixtures" / "models"
 HOSTILE = (
@@ -160,7 +162,7 @@ def test_the_policy_lets_run_the_script_of_the_page_alone(lenet: Report) -> None
     text = render([lenet])
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
+    policy = re.search(r'Content-Security-Policy content="([^"]*)"', text)
     assert policy is not None
     rules = policy[1].replace("&#39;", "'")
     assert "default-src 'none'" in rules
@@ -221,10 +223,43 @@ def test_numbers_stand_in_the_tables_with_links_to_their_formulas(lenet: Report)
     row = re.search(r"<a href=#L3>3 <bdi>fc1</bdi></a>(<td>[^\n]*)", text[text.index("<h4>Norms</h4>") :])
     assert row is not None
     assert f"{lenet.layers['fc1'].norm:.1f}" in row[1].split("<td>")
-    anchor = re.search(r"<th scope=col><a href=#(g\d+)>log_norm</a>", text)
+    anchor = re.search(r"<th><a href=#(g\d+)>log_norm</a>", text)
     assert anchor is not None
-    entry = text[text.index(f"<div id={anchor[1]}>") :]
-    assert "log10" in entry[: entry.index("</div>")]
+    entry = text[text.index(f"<dt id={anchor[1]}>") :]
+    assert "log10" in entry[: entry.index("<dt", 1)]
+
+
+def test_what_several_terms_share_stands_once_and_leads_to_where_it_stands(lenet: Report) -> None:
+    text = render([lenet])
+    shared = [entry for entry in entries("metric") if entry.not_meaning == find("norm")[0].not_meaning]
+    assert len(shared) > 2
+    page = Page(text)
+    assert page.text.count(shared[0].not_meaning or "") == 1
+    for entry in shared[1:]:
+        told = re.search(rf"<dt id=\S+>{entry.name} <i>.*?(?=<dt|</dl>)", text, re.DOTALL)
+        assert told is not None
+        assert "As for <a href=#g" in told[0]
+        assert ">norm</a>." in told[0]
+
+
+def test_the_glossary_holds_what_occurs_and_no_more(lenet: Report) -> None:
+    page = Page(render([lenet]))
+    terms = {value for tag, name, value in page.attributes if tag == "dt" and name == "id"}
+    assert terms == {value[1:] for value in page.values("href") if re.fullmatch(r"#g\d+", value)}
+    assert len(terms) > 80
+    assert "bleeding_out" not in page.text
+    assert "cross_check" in page.text
+    assert "What the powerlaw package finds" not in page.text
+
+
+def test_the_script_loses_spaces_and_nothing_else() -> None:
+    texts = re.compile(r'"[^"]*"|\'[^\']*\'')
+    source = (files("onnxspec.report") / "templates" / "report.js").read_text(encoding="utf-8")
+    source = "\n".join(line for line in source.splitlines() if not line.strip().startswith("//"))
+    squeezed = _script()
+    assert texts.findall(squeezed) == texts.findall(source)
+    assert "".join(texts.sub("", squeezed).split()) == "".join(texts.sub("", source).split())
+    assert len(squeezed) < 0.85 * len(source)
 
 
 def test_spikes_that_are_not_marked_are_said(lenet: Report) -> None:
@@ -264,11 +299,24 @@ def test_a_page_needs_no_numerics(tmp_path: Path) -> None:
     assert not {"numpy", "scipy", "numba", "onnx", "matplotlib"} & {name.split(".")[0] for name in loaded}
 
 
-def test_size(lenet: Report, unhealthy: Report) -> None:
-    for report in (lenet, unhealthy):
-        assert len(render([report]).encode()) <= 60_000 + 6_000 * len(report.layers)
-    many = replace(lenet, layers=Layers([lenet.layers["fc1"]] * 200))
-    assert len(render([many]).encode()) <= 60_000 + 6_000 * 200
+@pytest.fixture(scope="module")
+def thorough() -> Report:
+    return onnxspec.analyze(MODELS / "lenet5.onnx", effort="full")
+
+
+@pytest.mark.parametrize("which", ["lenet", "unhealthy", "thorough"])
+def test_size(which: str, request: pytest.FixtureRequest) -> None:
+    report = request.getfixturevalue(which)
+    fitted = max(report.layers, key=lambda layer: layer.n_tail or 0)
+    for layers in (list(report.layers), *([layer] for layer in report.layers), [fitted] * 4, [fitted] * 100):
+        size = len(render([replace(report, layers=Layers(layers))]).encode())
+        assert size <= 60_000 + 6_000 * len(layers), [layer.name for layer in layers[:4]]
+
+
+def test_size_of_a_quantised_layer(thorough: Report) -> None:
+    stored = Quantization("MatMulNBits", 4, "block", 32, clipped=3, unused=1, step=0.01, noise_floor=0.002)
+    one = replace(thorough.layers["fc1"], quantization=stored)
+    assert len(render([replace(thorough, layers=Layers([one]))]).encode()) <= 66_000
 
 
 def test_reports_without_numbers(fixtures: Path) -> None:
@@ -339,8 +387,6 @@ def test_findings_of_a_saved_report_are_shown(lenet: Report) -> None:
 
 
 def test_quantised_layers_say_how(lenet: Report) -> None:
-    from onnxspec.results import Quantization
-
     stored = Quantization("MatMulNBits", 4, "block", 32, clipped=3, unused=1, step=0.01, noise_floor=0.002)
     layers = [replace(layer, quantization=stored) for layer in lenet.layers]
     text = Page(render([replace(lenet, layers=Layers(layers))])).text

@@ -144,7 +144,7 @@ def test_the_bulk_is_drawn_over_the_eigenvalues_it_was_fitted_to(report: Report,
     one = report.layers[name]
     chart = xml(svg.esd_linear(one))
     assert len(by_class(chart, "t")) == 1
-    assert [mark.tag for mark in by_class(chart, "s")] == ["text", "path"]
+    assert [mark.tag for mark in by_class(chart, "s")] == ["path"]
     linear = linear_of(one)
     assert linear is not None
     assert one.mp is not None

@@ -10,10 +10,15 @@ from html import escape
 
 from onnxspec.report.numbers import short
 
-__all__ = ["HEIGHT", "WIDTH", "Scale", "frame", "polyline", "steps", "svg", "text", "vertical"]
+__all__ = ["HEIGHT", "WIDTH", "Scale", "axis_names", "frame", "polyline", "steps", "svg", "text", "vertical"]
 
 WIDTH, HEIGHT = 640, 400
 LEFT, RIGHT, TOP, BOTTOM = 84, 12, 38, 68
+EM = 21
+SHARED = {
+    ("eigenvalue of X", "density"): "ad",
+    ("rank", "eigenvalue of X"): "ar",
+}  # named once for all charts of a page
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -118,16 +123,26 @@ def text(x: int, y: int, words: str, kind: str = "") -> str:
     return f'<text x="{x}" y="{y}"{style}>{escape(words, quote=False)}</text>'
 
 
-def frame(x: Scale, y: Scale, x_name: str, y_name: str, *, rows: int = 4, columns: int = 5, em: int = 21) -> str:
+def frame(x: Scale, y: Scale, x_name: str, y_name: str, *, rows: int = 4, columns: int = 5, em: int = EM) -> str:
     """Draw the grid, the labels of the ticks, and the names of the axes, for letters of the size `em`."""
     levels = [(y(value), label) for value, label in y.ticks(rows)]
     grid = "".join(f"M{x.start} {level}H{x.end}" for level, _ in levels)
     down = "".join(text(x.start - 8, level + em // 3, label) for level, label in levels)
     under = "".join(text(x(value), y.start + round(1.25 * em), label) for value, label in x.ticks(columns))
-    names = text((x.start + x.end) // 2, y.start + round(2.8 * em), x_name) + text(
-        0, y.end - round(0.8 * em), y_name, "s"
-    )
+    shared = SHARED.get((x_name, y_name))
+    names = f'<use href="#{shared}"/>' if shared and em == EM else _names(x, y, x_name, y_name, em)
     return f'<path class="g" d="{grid}M{x.start} {y.start}H{x.end}"/><g class="e">{down}</g>{under}{names}'
+
+
+def axis_names() -> str:
+    """Define the names of the axes that many charts of a page share."""
+    x, y = Scale.across(0.0, 1.0), Scale.up(0.0, 1.0)
+    return "".join(f'<g id="{key}">{_names(x, y, *names, EM)}</g>' for names, key in SHARED.items())
+
+
+def _names(x: Scale, y: Scale, x_name: str, y_name: str, em: int) -> str:
+    under = text((x.start + x.end) // 2, y.start + round(2.8 * em), x_name)
+    return under + text(0, y.end - round(0.8 * em), y_name, "s")
 
 
 def steps(x: Scale, y: Scale, edges: Sequence[float], heights: Sequence[float]) -> str:
@@ -150,13 +165,27 @@ def polyline(points: Iterable[tuple[int, int]], kind: str) -> str:
     """Draw a line through points."""
     path: list[str] = []
     last = (0, 0)
-    for point in points:
+    for point in straightened(list(points)):
         if not path:
             path.append(f"M{point[0]} {point[1]}l")
         elif point != last:
             path.append(f"{point[0] - last[0]} {point[1] - last[1]} ".replace(" -", "-"))
         last = point
     return f'<path class="{kind}" d="{"".join(path).strip()}"/>' if len(path) > 1 else ""
+
+
+def straightened(points: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Leave out points that lie within one unit of the straight line through their neighbours (Douglas and Peucker)."""
+    if len(points) < 3:
+        return list(points)
+    (x, y), (right, top) = points[0], points[-1]
+    dx, dy = right - x, top - y
+    length = math.hypot(dx, dy)
+    off = [abs(dx * (b - y) - dy * (a - x)) / length if length else math.hypot(a - x, b - y) for a, b in points]
+    far = max(range(len(points)), key=off.__getitem__)
+    if off[far] <= 1.0:
+        return [points[0], points[-1]]
+    return straightened(points[: far + 1])[:-1] + straightened(points[far:])
 
 
 def vertical(x: Scale, y: Scale, values: Iterable[float], kind: str) -> str:

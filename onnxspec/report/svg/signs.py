@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from html import escape
 
 from onnxspec.palette import NO_PHASE, PHASES, Marker, Sign
+from onnxspec.report.svg.canvas import axis_names
 
 __all__ = ["NONE", "key", "name_of", "styles", "symbols", "use"]
 
@@ -31,10 +32,10 @@ def name_of(phase: str | None) -> str:
 
 
 def symbols(phases: Iterable[str | None]) -> str:
-    """Define the signs of some phases, in an element that is not shown."""
+    """Define the signs of some phases and the names of axes, in an element that is not shown."""
     found = _signs(phases)
     paths = "".join(f'<path id="s-{name}" class="s-{name}" d="{SHAPES[sign.marker]}"/>' for name, sign in found)
-    return f'<svg class="defs" aria-hidden="true" width="0" height="0"><defs>{paths}</defs></svg>'
+    return f'<svg class="defs" aria-hidden="true" width="0" height="0"><defs>{paths}{axis_names()}</defs></svg>'
 
 
 def use(phase: str | None, x: int, y: int, label: str, kind: str = "") -> str:

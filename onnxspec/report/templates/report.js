@@ -99,8 +99,8 @@
   // Explain: a link to the glossary shows its entry beside the pointer.
   const explain = (event) => {
     const link = event.target.closest && event.target.closest('a[href^="#g"]');
-    const entry = link && !link.title && document.getElementById(link.getAttribute("href").slice(1));
-    if (entry && entry.querySelector("dd")) link.title = entry.textContent.replace(/\s+/g, " ").trim();
+    const term = link && !link.title && document.getElementById(link.getAttribute("href").slice(1));
+    if (term) link.title = (term.textContent + " " + term.nextElementSibling.textContent).replace(/\s+/g, " ").trim();
   };
   addEventListener("mouseover", explain);
   addEventListener("focusin", explain);
