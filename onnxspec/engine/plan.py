@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from onnxspec.engine.job import Job
+from onnxspec.engine.workers import AHEAD
 from onnxspec.facts import without_numbers
 from onnxspec.graph import WeightMatrix
 from onnxspec.graph.values import LARGE
@@ -50,7 +51,7 @@ def working_bytes(weight: WeightMatrix, settings: Settings, jobs: int = 1) -> in
 
     The values in their own precision, where they are not left in the file; then the
     larger of what forming the Gram matrix takes (a slab in float64 and its product
-    beside the sum, once more for each further worker) and of what solving it takes
+    beside the sum, once more for each further worker, and the products that wait) and of what solving it takes
     (the matrix and LAPACK's copy). Beyond the fast effort a layer that is not worked
     through in slabs is held in float64 with two working copies.
 
@@ -73,7 +74,8 @@ def working_bytes(weight: WeightMatrix, settings: Settings, jobs: int = 1) -> in
         forming = 8 * (2 * max(slab, CHUNK) + weight.num_matrices * M)
         solving = 0
     else:
-        forming = 8 * (slab + M * M) + (8 * M * M + (jobs - 1) * 8 * (slab + M * M) if several else 0) + 4 * slab
+        shared = (jobs - 1) * 8 * (slab + M * M) + (AHEAD * 8 * M * M if jobs > 1 else 0)
+        forming = 8 * (slab + M * M) + (8 * M * M + shared if several else 0) + 4 * slab
         solving = 16 * M * M
     verdicts = 0
     if settings.effort != "fast":

@@ -15,7 +15,10 @@ from typing import Any
 
 from onnxspec.spectra.slabs import Mapper, one_by_one
 
-__all__ = ["Task", "Workers"]
+__all__ = ["AHEAD", "Task", "Workers"]
+
+AHEAD = 2
+"""Results of slabs that may wait for their turn beside those that are being computed."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,8 @@ class Workers:
             if not shared.open():
                 return False
             index = shared.taken
-            shared.taken += 1
-            future: Future[Any] = shared.done.setdefault(index, Future())
+            future = shared.done[index] = Future()
+            shared.taken += 1  # last: whoever reads it without the lock finds the future
         _settle(future, lambda: shared.function(shared.items[index]))
         return True
 
@@ -155,14 +158,15 @@ class Workers:
         if len(every) == 1:
             yield function(every[0])
             return
-        shared = _Shared(function, every, self._count)
+        shared = _Shared(function, every, self._count + AHEAD)
         with self._changed:
             self._shared.append(shared)
             self._changed.notify_all()
         try:
             for index in range(len(every)):
-                while index >= shared.taken:
-                    self._one_slab(shared)
+                # while another worker has this one, the next is computed here
+                while (index >= shared.taken or not shared.done[index].done()) and self._one_slab(shared):
+                    pass
                 result = shared.done[index].result()
                 del shared.done[index]
                 yield result

@@ -1,8 +1,10 @@
-"""Eigenvalues of one large symmetric matrix by LAPACK's two-stage reduction, where NumPy's own library has it.
+"""Eigenvalues of symmetric matrices by LAPACK itself, where it is the OpenBLAS of NumPy's wheels.
 
-The usual reduction to tridiagonal form reads the whole matrix once for each column;
-the two-stage one (to a band first; Haidar, Ltaief & Dongarra, SC 2011) works on blocks.
-NumPy does not call it, but its wheels bring it along in OpenBLAS.
+For one matrix there are two reasons not to ask NumPy. It keeps the GIL during the call
+for sides up to 500, so that layers in threads wait for each other (docs/decisions/015).
+And the usual reduction to tridiagonal form reads the whole matrix once for each column,
+where the two-stage one (to a band first; Haidar, Ltaief & Dongarra, SC 2011), which NumPy
+does not offer, works on blocks.
 """
 
 from __future__ import annotations
@@ -18,12 +20,16 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["TWO_STAGE", "symmetric_eigenvalues"]
+__all__ = ["SIDE", "TWO_STAGE", "symmetric_eigenvalues"]
 
 TWO_STAGE = 1536
 """Side from which the two-stage reduction is taken (docs/decisions/015): below, it gains nothing."""
 
-_SYMBOL = "scipy_dsyevd_2stage_64_"  # of the OpenBLAS in NumPy's wheels, with 64-bit integers
+SIDE = 128
+"""Side from which LAPACK is called here: below, the call costs more than a millisecond of the GIL."""
+
+# of the OpenBLAS in NumPy's wheels, with 64-bit integers
+_USUAL, _IN_TWO_STAGES = "scipy_dsyevd_64_", "scipy_dsyevd_2stage_64_"
 
 
 def symmetric_eigenvalues(matrices: Array) -> Array:
@@ -32,7 +38,7 @@ def symmetric_eigenvalues(matrices: Array) -> Array:
     Parameters
     ----------
     matrices : ndarray of float64, shape (n, n) or (k, n, n), C-contiguous
-        Finite; a single large one is overwritten.
+        Finite; a single one may be overwritten.
 
     Returns
     -------
@@ -43,8 +49,10 @@ def symmetric_eigenvalues(matrices: Array) -> Array:
     numpy.linalg.LinAlgError
         LAPACK found no solution.
     """
-    solve = _two_stage() if matrices.ndim == 2 and len(matrices) >= TWO_STAGE else None
-    if solve is None or not matrices.flags.c_contiguous or not matrices.flags.writeable:
+    solve = None
+    if matrices.ndim == 2 and len(matrices) >= SIDE and matrices.flags.c_contiguous and matrices.flags.writeable:
+        solve = (_routine(_IN_TWO_STAGES) if len(matrices) >= TWO_STAGE else None) or _routine(_USUAL)
+    if solve is None:
         evals: Array = np.linalg.eigvalsh(matrices).astype(np.float64, copy=False)
         return evals
     return _solved(solve, matrices)
@@ -81,17 +89,17 @@ def _call(
         ctypes.c_size_t(1),
     )
     if info.value:
-        raise np.linalg.LinAlgError(f"LAPACK's dsyevd_2stage ended with {info.value}")
+        raise np.linalg.LinAlgError(f"LAPACK's dsyevd ended with {info.value}")
 
 
 @cache
-def _two_stage() -> Any:
-    """Find the routine in the library that NumPy has loaded; None where there is no such."""
+def _routine(symbol: str) -> Any:
+    """Find a routine in the library that NumPy has loaded; None where there is no such. Calls release the GIL."""
     from threadpoolctl import ThreadpoolController
 
     for library in ThreadpoolController().select(internal_api="openblas").lib_controllers:
         try:
-            routine = getattr(ctypes.CDLL(library.filepath), _SYMBOL)
+            routine = getattr(ctypes.CDLL(library.filepath), symbol)
         except (OSError, AttributeError):
             continue
         routine.restype = None

@@ -1,6 +1,9 @@
-"""The two-stage eigenvalue solver against NumPy's, and the way around it."""
+"""LAPACK's eigenvalue solvers against NumPy's, and the way around them."""
 
 from __future__ import annotations
+
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -16,11 +19,50 @@ def gram(n: int, rank: int | None = None) -> np.ndarray:
     return w @ w.T
 
 
+def needs(symbol: str) -> None:
+    if lapack._routine(symbol) is None:
+        pytest.skip("NumPy's BLAS is not the OpenBLAS of its wheels")
+
+
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    if lapack._two_stage() is None:
-        pytest.skip("NumPy's BLAS is not the OpenBLAS of its wheels")
+    needs(lapack._IN_TWO_STAGES)
+    monkeypatch.setattr(lapack, "SIDE", 2)
     monkeypatch.setattr(lapack, "TWO_STAGE", 2)
+
+
+@pytest.mark.parametrize(("n", "rank"), [(1, None), (2, None), (65, None), (384, None), (300, 20)])
+def test_the_usual_reduction_gives_numpys_bits(monkeypatch: pytest.MonkeyPatch, n: int, rank: int | None) -> None:
+    needs(lapack._USUAL)
+    monkeypatch.setattr(lapack, "SIDE", 1)
+    monkeypatch.setattr(np.linalg, "eigvalsh", None)
+    matrix = gram(n, rank)
+    found = symmetric_eigenvalues(matrix.copy())
+    monkeypatch.undo()
+    np.testing.assert_array_equal(found, np.linalg.eigvalsh(matrix))
+
+
+def test_other_threads_go_on_while_lapack_works() -> None:
+    needs(lapack._USUAL)
+    matrix = gram(450)
+    ticks: list[float] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            time.sleep(0)  # gives the GIL away, and needs it again
+            ticks.append(time.perf_counter())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    while not ticks:
+        time.sleep(0)
+    began = time.perf_counter()
+    symmetric_eigenvalues(matrix)
+    ended = time.perf_counter()
+    done.set()
+    watcher.join()
+    assert sum(began < tick < ended for tick in ticks) > 20
 
 
 @pytest.mark.usefixtures("_small")
@@ -56,6 +98,7 @@ def test_a_power_of_two_changes_no_bit_of_a_spectrum() -> None:
 
 def test_without_the_routine_numpy_solves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lapack, "TWO_STAGE", 2)
-    monkeypatch.setattr(lapack, "_two_stage", lambda: None)
+    monkeypatch.setattr(lapack, "SIDE", 2)
+    monkeypatch.setattr(lapack, "_routine", lambda symbol: None)
     matrix = gram(50)
     np.testing.assert_array_equal(symmetric_eigenvalues(matrix.copy()), np.linalg.eigvalsh(matrix))
