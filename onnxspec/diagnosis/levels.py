@@ -88,11 +88,8 @@ def value_levels(canonical: Array) -> Levels:
     if np.count_nonzero(canonical) < FEWEST:
         return Levels(None, reason="too_small")
     found: Levels | None = None
-    for granularity, block, rows in _groupings(canonical):
-        first = next(rows)
-        if np.unique(first).size > MOST_LEVELS:
-            continue
-        count = _levels(np.array([first, *rows]))
+    for granularity, block, groups in _groupings(canonical):
+        count = None if groups.first_varies() else _levels(groups.rows())
         if count is None:
             continue
         if found is None or found.count is None or found.count >= OWN_GRID * count:
@@ -100,39 +97,54 @@ def value_levels(canonical: Array) -> Levels:
     return found or Levels(None, reason="continuous")
 
 
-def _groupings(canonical: Array) -> Iterator[tuple[Granularity, int | None, Iterator[Array]]]:
-    """Give samples of groups, one in a row, from the whole tensor down to small blocks."""
+def _groupings(canonical: Array) -> Iterator[tuple[Granularity, int | None, _Groups]]:
+    """Cut a weight into groups, from the whole tensor down to small blocks."""
     groups, outputs, inputs, positions = canonical.shape
-    places = np.unravel_index(np.arange(0, canonical.size, -(-canonical.size // ELEMENTS)), canonical.shape)
-    yield "tensor", None, iter([canonical[places]])
+    yield "tensor", None, _Groups(canonical, None, canonical.size)
     by_output, by_input = (groups * outputs, inputs * positions), (groups * inputs, outputs * positions)
-    yield "output", None, _spread(canonical, 1, by_output[1])
-    yield "input", None, _spread(canonical, 2, by_input[1])
+    yield "output", None, _Groups(canonical, 1, by_output[1])
+    yield "input", None, _Groups(canonical, 2, by_input[1])
     for block in BLOCKS:
         for axis, (_, length) in ((1, by_output), (2, by_input)):
             if length >= 2 * block:
-                yield "block", block, _spread(canonical, axis, block)
+                yield "block", block, _Groups(canonical, axis, block)
 
 
-def _spread(canonical: Array, axis: int, length: int) -> Iterator[Array]:
-    """Cut the values of each output (axis 1) or input (axis 2) into rows, and take evenly spaced ones of them.
+@dataclass(frozen=True)
+class _Groups:
+    """The values of a weight in groups of one length: of each output (axis 1), of each input (axis 2), or all."""
 
-    Of a long row evenly spaced values are taken.
-    """
-    groups, lines = canonical.shape[0], canonical.shape[axis]
-    each = canonical.size // (groups * lines) // length
-    step = -(-length // ELEMENTS)
-    count = groups * lines * each
-    if canonical.size == canonical.shape[1] * canonical.shape[2] and length <= MOST_LEVELS:
-        matrix = canonical[0, :, :, 0] if axis == 1 else canonical[0, :, :, 0].T
-        line, part = np.divmod(np.linspace(0, count - 1, min(count, GROUPS)).round().astype(int), each)
-        yield from matrix[line[:, np.newaxis], part[:, np.newaxis] * length + np.arange(length)]
-        return
-    for row in np.linspace(0, count - 1, min(count, GROUPS)).round().astype(int).tolist():
-        line, part = divmod(row, each)
-        group, place = divmod(line, lines)
-        values = canonical[group, place] if axis == 1 else canonical[group, :, place]
-        yield values.reshape(-1)[part * length : (part + 1) * length : step]
+    canonical: Array
+    axis: int | None
+    length: int
+
+    def first_varies(self) -> bool:
+        """Say whether the first group alone has too many levels; some of its values mostly tell."""
+        if self.length <= MOST_LEVELS:
+            return False
+        return any(np.unique(self.rows(1, most)).size > MOST_LEVELS for most in (4 * MOST_LEVELS, ELEMENTS))
+
+    def rows(self, count: int = GROUPS, most: int = ELEMENTS) -> Array:
+        """Take the first groups of an evenly spaced sample, one in a row, and of each the first values of such a one."""
+        shape, step = self.canonical.shape, -(-self.length // ELEMENTS)
+        if self.axis is None:
+            places = np.arange(0, self.length, step)[:most]
+            return self.canonical[np.unravel_index(places, shape)][np.newaxis]
+        lines = shape[self.axis]
+        each = self.canonical.size // (shape[0] * lines) // self.length
+        total = shape[0] * lines * each
+        chosen = np.linspace(0, total - 1, min(total, GROUPS)).round().astype(int)[:count]
+        line, part = np.divmod(chosen, each)
+        if self.canonical.size == shape[1] * shape[2] and self.length <= MOST_LEVELS:
+            matrix = self.canonical[0, :, :, 0] if self.axis == 1 else self.canonical[0, :, :, 0].T
+            return matrix[line[:, np.newaxis], part[:, np.newaxis] * self.length + np.arange(self.length)]
+        return np.array([self._row(*pair, step)[:most] for pair in zip(line.tolist(), part.tolist())])
+
+    def _row(self, line: int, part: int, step: int) -> Array:
+        """Give one group, thinned where it is long."""
+        group, place = divmod(line, self.canonical.shape[self.axis or 0])
+        values = self.canonical[group, place] if self.axis == 1 else self.canonical[group, :, place]
+        return values.reshape(-1)[part * self.length : (part + 1) * self.length : step]
 
 
 def _levels(values: Array) -> int | None:
