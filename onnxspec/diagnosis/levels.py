@@ -125,7 +125,7 @@ class _Groups:
         return any(np.unique(self.rows(1, most)).size > MOST_LEVELS for most in (4 * MOST_LEVELS, ELEMENTS))
 
     def rows(self, count: int = GROUPS, most: int = ELEMENTS) -> Array:
-        """Take the first groups of an evenly spaced sample, one in a row, and of each the first values of such a one."""
+        """Take the first groups of an evenly spaced sample, one in a row, and the first values of each."""
         shape, step = self.canonical.shape, -(-self.length // ELEMENTS)
         if self.axis is None:
             places = np.arange(0, self.length, step)[:most]
