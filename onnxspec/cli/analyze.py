@@ -235,13 +235,14 @@ def reports_of(
 def _judged(report: Report, path: str, layer: list[str] | None, required: float | None) -> list[ExitCode]:
     """Give the exit codes of one report, and say why they are not 0."""
     from onnxspec.cli.output import note
+    from onnxspec.results.share import percent
     from onnxspec.summary import coverage_share
 
     codes = [of_report(report)]
     share = coverage_share(report.coverage)
     if required is not None and share < required:
         codes.append(ExitCode.FAILED)
-        note(f"onnxspec: {report.model.path}: coverage {100 * share:.2f} % is below the required {100 * required:g} %")
+        note(f"onnxspec: {report.model.path}: coverage {percent(share)} is below the required {100 * required:g} %")
     if layer is not None and not any(x.reason != "not_selected" for x in report.layers):
         raise UsageError(f"{path}: no layer matches {', '.join(layer)}; `onnxspec inspect` lists the names.")
     _explain(report, codes[0])

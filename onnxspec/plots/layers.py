@@ -11,11 +11,12 @@ import numpy as np
 from onnxspec.laws import marchenko_pastur
 from onnxspec.plots.canvas import PALETTE, figure_of, legend, log_axis, plain, short
 from onnxspec.plots.data import Shape, curve_of, shape_of
-from onnxspec.results.drawable import Bulk, Minimum, Tail, bulk_of, minima_of, tail_of
+from onnxspec.results.drawable import Bulk, Minimum, Tail, bulk_of, law_of, linear_of, minima_of, tail_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
+    from numpy.typing import NDArray
 
     from onnxspec.results import Layer
 
@@ -56,8 +57,8 @@ def esd(layer: Layer) -> Figure:
 def esd_linear(layer: Layer) -> Figure:
     """Draw the ESD on linear axes with the Marchenko-Pastur density and the spikes.
 
-    The bulk fit of a convolution is that of its unfolded matrix, so the law is drawn
-    only where the eigenvalues are those of one matrix.
+    The bulk fit of a convolution is that of its unfolded matrix, whose eigenvalues are drawn
+    with it; a report without them (of an older version) shows the layer's own, and no law.
 
     Parameters
     ----------
@@ -229,21 +230,27 @@ def _competitors(layer: Layer) -> list[tuple[list[Minimum], str, bool]]:
 def _linear(place: Figure | SubFigure, layer: Layer, shape: Shape) -> None:
     """Linear histogram, the law of the bulk, and the spikes that stand beyond its edge."""
     axes = place.subplots()
-    bulk = bulk_of(layer)
-    largest = float(shape.top[0])
-    highest = min(1.05 * largest, FAR * bulk.edge) if bulk is not None else _most(shape)
-    edges, density = shape.linear(highest)
+    own, fitted = bulk_of(layer), linear_of(layer)
+    if fitted is not None and (own is None or shape.evals is None):
+        # the eigenvalues of the matrix of the bulk fit, which for a convolution are others than those of `shape`
+        bulk, highest, top = law_of(layer), fitted.end, np.array(fitted.top)
+        edges, density = np.array(fitted.edges), np.array(fitted.density())
+        beyond = round(fitted.total - sum(fitted.counts))
+    else:
+        bulk, top = own, shape.top if shape.evals is None else shape.evals
+        highest = min(1.05 * float(top[0]), FAR * bulk.edge) if bulk is not None else _most(shape)
+        edges, density = shape.linear(highest)
+        beyond = int(np.count_nonzero(top > highest))
     axes.stairs(density, edges, fill=True, color=BLUE, alpha=0.35)
     inside = edges[1:] > 0.03 * highest
     tops = [float(density[inside].max())] if inside.any() else [float(density.max())]
     if bulk is not None:
         tops.append(_bulk(axes, bulk, highest))
-        _spikes(axes, bulk, shape, highest)
-    notes = [] if bulk is not None else [_no_bulk(layer)]
-    beyond = int(np.count_nonzero(shape.top > highest))
+        _spikes(axes, bulk, top, highest)
+    notes = [_no_bulk(layer)] if bulk is None else [] if own is not None else [_unfolded(layer)]
     if beyond:
-        known = f"{beyond}" if beyond < shape.top.size else f"{beyond} or more"
-        notes.append(f"{known} beyond this axis, up to {short(largest)}")
+        known = f"{beyond} or more" if fitted is None and shape.evals is None and beyond == top.size else f"{beyond}"
+        notes.append(f"{known} beyond this axis, up to {short(float(top[0]))}")
     axes.set_xlim(0.0, highest)
     axes.set_ylim(0.0, 1.25 * max(tops) or 1.0)
     axes.set_xlabel("eigenvalue of X")
@@ -264,10 +271,9 @@ def _bulk(axes: Axes, bulk: Bulk, highest: float) -> float:
     return float(law[clear].max()) if clear.any() else float(law.max())
 
 
-def _spikes(axes: Axes, bulk: Bulk, shape: Shape, highest: float) -> None:
-    """Mark the spikes at the foot of the figure."""
-    known = shape.top if shape.evals is None else shape.evals
-    spikes = known[: bulk.spikes]
+def _spikes(axes: Axes, bulk: Bulk, top: NDArray[np.float64], highest: float) -> None:
+    """Mark the spikes, the first of the largest eigenvalues, at the foot of the figure."""
+    spikes = top[: bulk.spikes]
     shown = spikes[spikes <= highest]
     name = "spike" if bulk.spikes == 1 else "spikes"
     part = f", the largest {spikes.size} marked" if spikes.size < bulk.spikes else ""
@@ -288,6 +294,12 @@ def _most(shape: Shape) -> float:
     """Give an end for the axis that leaves out the far tail: a little beyond 97 % of the eigenvalues."""
     reached = np.cumsum(shape.counts) >= 0.97 * shape.total
     return float(min(1.6 * shape.edges[1:][int(np.argmax(reached))], 1.05 * shape.edges[-1]))
+
+
+def _unfolded(layer: Layer) -> str:
+    """Say of which matrix the eigenvalues are."""
+    mp = layer.mp or {}
+    return f"of the kernel unfolded to {plain(str(mp.get('N')))} x {plain(str(mp.get('M')))}"
 
 
 def _no_bulk(layer: Layer) -> str:

@@ -22,6 +22,7 @@ from onnxspec.report.svg.linear import beyond, known_spikes
 from onnxspec.report.svg.signs import name_of, styles
 from onnxspec.results import Layer, Report
 from onnxspec.results.drawable import bulk_of, law_of, linear_of, minima_of, number, tail_of
+from onnxspec.results.share import percent
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -202,7 +203,7 @@ def _environment() -> Environment:
         size=numbers.size,
         shape=_shape,
         setting=_setting,
-        share=sentences.coverage_share,
+        share=percent,
         own=_own,
     )
     environment.globals.update(

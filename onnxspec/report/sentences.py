@@ -13,7 +13,7 @@ from onnxspec.report.verdict import verdict
 from onnxspec.results import Layer, Report
 from onnxspec.results.drawable import minima_of, number
 
-__all__ = ["coverage_share", "headline", "layer_sentences", "model_sentences", "verdict_of"]
+__all__ = ["headline", "layer_sentences", "model_sentences", "verdict_of"]
 
 LEVEL = 0.01  # of the trained verdict
 NAMED, MOST = 3, 20
@@ -50,11 +50,6 @@ def layer_sentences(layer: Layer) -> list[str]:
         why = f": {word(layer.warnings[0], MAX_TEXT)}" if layer.warnings else ""
         return [f"{layer.status.capitalize()}, {_reason(layer.reason)}{why}. No number of it enters a mean."]
     return [sentence for sentence in (_layer_trained(layer), _layer_alpha(layer), _layer_phase(layer)) if sentence]
-
-
-def coverage_share(part: int, whole: int) -> str:
-    """Give a share in per cent, empty where there is no whole; only the whole is 100 %."""
-    return f"{min(1000 * part // whole, 1000) / 10:.1f} %" if whole else ""
 
 
 def _why_no_verdict(layer: Layer) -> str:

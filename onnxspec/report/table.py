@@ -17,6 +17,7 @@ from onnxspec.report._plain import shortened
 from onnxspec.report.detail import detail_lines
 from onnxspec.report.verdict import verdict
 from onnxspec.results import Coverage, Layer, Report
+from onnxspec.results.share import percent
 
 __all__ = ["print_reports", "render"]
 
@@ -133,7 +134,7 @@ def _parameters(coverage: Coverage, *, computed: bool) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    return f" ({100 * part / whole:.1f} %)" if whole else ""
+    return f" ({percent(part, whole)})" if whole else ""
 
 
 def _verdict_table(layers: Sequence[Layer], width: int) -> Table:

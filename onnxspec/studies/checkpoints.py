@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from onnxspec.comparing.tracking import follow
 from onnxspec.engine import Job
 from onnxspec.errors import InputError, LimitError, UsageError
+from onnxspec.results.share import percent
 from onnxspec.results.tracking import Checkpoint, Track
 from onnxspec.settings import Settings
 from onnxspec.studies.gather import is_report, report_of
@@ -188,7 +189,7 @@ def _notes(checkpoints: Sequence[tuple[Checkpoint, Report | None]]) -> list[str]
     notes = []
     shares = [checkpoint.coverage for checkpoint, _ in checkpoints if checkpoint.coverage is not None]
     if min(shares) < 1.0:
-        notes.append(f"in the least covered checkpoint {100.0 * min(shares):.1f} % of the weights were analysed")
+        notes.append(f"in the least covered checkpoint {percent(min(shares))} of the weights were analysed")
     reports = [report for _, report in checkpoints if report is not None]
     names = ("effort", "conv", "ks", "min_evals", "min_tail", "exact")
     if len({repr([report.settings.get(name) for name in names]) for report in reports}) > 1:

@@ -12,6 +12,7 @@ from onnxspec.comparing.series import rank
 from onnxspec.engine import Job
 from onnxspec.errors import InputError, UsageError
 from onnxspec.results.series import Member, Series
+from onnxspec.results.share import percent
 from onnxspec.settings import Settings
 from onnxspec.studies.gather import is_report, report_of, sliced
 from onnxspec.studies.table import Row, Table, read_table, table_of
@@ -153,7 +154,7 @@ def _caveats(report: Report) -> tuple[str, ...]:
     notes = []
     share = coverage_share(report.coverage)
     if share < 1.0:
-        notes.append(f"{100.0 * share:.1f} % of its weights were analysed")
+        notes.append(f"{percent(share)} of its weights were analysed")
     summary = report.summary
     if summary.layers_fitted < summary.layers_averaged:
         notes.append(f"{summary.layers_fitted} of {summary.layers_averaged} layers have an alpha")

@@ -81,7 +81,7 @@ def test_required_coverage(command: tuple[str, ...], run: Run, model: Path) -> N
     assert run(*command, model, "--require-coverage", "0.75").returncode == 0
     done = run(*command, model, "--require-coverage", "0.99")
     assert done.returncode == 1
-    assert "coverage 75.00 % is below the required 99 %" in done.stderr
+    assert "coverage 75.0 % is below the required 99 %" in done.stderr
     assert run(*command, model, "--require-coverage", "1.5").returncode == 2
 
 

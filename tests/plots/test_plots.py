@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from matplotlib.patches import StepPatch
+from onnx import helper
 
 import onnxspec
 from onnxspec import plots, theory
@@ -19,8 +22,9 @@ from onnxspec.errors import UsageError
 from onnxspec.laws import marchenko_pastur
 from onnxspec.plots.canvas import plain, short
 from onnxspec.plots.data import curve_of, shape_of
+from onnxspec.report import svg
 from onnxspec.results import Layer, Layers, Plot, Report
-from onnxspec.results.drawable import bulk_of, minima_of
+from onnxspec.results.drawable import bulk_of, law_of, linear_of, minima_of
 
 DRAW = {name: getattr(plots, name) for name in ("esd", "esd_linear", "scree", "ks_curve", "layer_sheet")}
 
@@ -159,9 +163,82 @@ def test_the_bulk_is_drawn_where_it_belongs(full: Report) -> None:
     assert np.trapezoid(line.get_ydata(), line.get_xdata()) == pytest.approx((500 - k) / 500, rel=1e-3)
     marks = lines(plots.esd_linear(layer), f"{k} spikes")
     np.testing.assert_array_equal(marks.get_xdata(), evals[:k])
-    # conv2's eigenvalues are those of 25 matrices, its bulk that of the unfolded one
-    assert full.layers["conv2"].mp is not None
-    assert bulk_of(full.layers["conv2"]) is None
+
+
+def model_of_every_kind(path: Path) -> Path:
+    """Write a model with a dense, a convolutional, a recurrent and a quantised layer, each noise with a spike."""
+    rng = np.random.default_rng(7)
+
+    def weights(*shape: int) -> np.ndarray:
+        wide = rng.normal(size=(shape[0], math.prod(shape[1:])))
+        wide += (
+            3.0 * np.outer(rng.normal(size=wide.shape[0]), rng.normal(size=wide.shape[1])) / math.sqrt(wide.shape[1])
+        )
+        return 0.1 * wide.reshape(shape)
+
+    held = {
+        "conv": weights(64, 16, 3, 3).astype(np.float32),
+        "dense": weights(64, 100).astype(np.float32),
+        "quantised": np.clip(np.round(100.0 * weights(100, 64)), -127, 127).astype(np.int8),
+        "scale": np.float32(0.01),
+        "lstm_w": weights(256, 64)[None].astype(np.float32),
+        "lstm_r": weights(256, 64)[None].astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "conv"], ["a"], name="conv"),
+        helper.make_node("GlobalAveragePool", ["a"], ["b"]),
+        helper.make_node("Flatten", ["b"], ["c"]),
+        helper.make_node("MatMul", ["c", "dense"], ["d"], name="dense"),
+        helper.make_node("DequantizeLinear", ["quantised", "scale"], ["q"]),
+        helper.make_node("MatMul", ["d", "q"], ["e"], name="quantised"),
+        helper.make_node("Unsqueeze", ["e", "zero"], ["f"]),
+        helper.make_node("LSTM", ["f", "lstm_w", "lstm_r"], ["y"], name="lstm", hidden_size=64),
+    ]
+    stored = [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in held.items()]
+    stored.append(onnx.numpy_helper.from_array(np.array([0]), "zero"))
+    ends = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("x", [1, 16, 8, 8]), ("y", None))
+    ]
+    graph = helper.make_graph(nodes, "every_kind", ends[:1], ends[1:], stored)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("conv", ["pooled", "unfold"])
+def test_every_kind_of_layer_shows_the_bulk_that_the_page_shows(tmp_path: Path, conv: str) -> None:
+    report = onnxspec.analyze(model_of_every_kind(tmp_path / "kinds.onnx"), conv=conv)
+    assert [layer.role for layer in report.layers] == ["conv", "dense", "dense", "recurrent_input", "recurrent_hidden"]
+    assert report.layers[2].quantization is not None
+    for layer in report.layers:
+        figure = plots.esd_linear(layer)
+        fitted, law = linear_of(layer), law_of(layer)
+        assert fitted is not None
+        assert law is not None
+        (bars,) = (patch for patch in figure.axes[0].patches if isinstance(patch, StepPatch))
+        assert list(bars.get_data().edges) == fitted.edges
+        assert list(bars.get_data().values) == fitted.density()
+        told = ET.fromstring(svg.esd_linear(layer) or "").findtext("desc")
+        edge = lines(figure, "edge of the bulk = ").get_label().rpartition(" ")[2]
+        assert f"Bulk up to {edge}; spikes beyond it: {law.spikes}." in (told or "")
+        assert law.spikes > 0
+        assert list(lines(figure, f"{law.spikes} spike").get_xdata()) == [
+            value for value in fitted.top[: law.spikes] if value <= fitted.end
+        ]
+        line = lines(figure, "Marchenko-Pastur")
+        below = sum(fitted.counts[k] for k, edge in enumerate(fitted.edges[1:]) if edge <= law.edge)
+        area = np.trapezoid(line.get_ydata(), line.get_xdata())
+        assert area == pytest.approx(below / fitted.total, abs=2.0 / math.sqrt(fitted.total))
+        title = figure.axes[0].get_legend().get_title().get_text()
+        assert ("unfolded to" in title) == (layer.role == "conv" and conv == "pooled")
+
+
+def test_an_older_report_of_a_convolution_shows_its_own_eigenvalues_without_a_law(saved: Report) -> None:
+    layer = saved.layers["conv2"]
+    assert layer.plot is not None
+    older = replace(layer, plot=replace(layer.plot, linear_max=None, linear_counts=(), bulk_top=()))
+    assert lines(plots.esd_linear(layer), "Marchenko-Pastur") is not None
+    assert not plots.esd_linear(older).axes[0].lines
 
 
 def test_spikes_that_the_report_does_not_hold_are_counted(saved: Report) -> None:

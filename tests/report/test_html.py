@@ -21,7 +21,8 @@ import pytest
 import onnxspec
 from onnxspec.catalogue import entries, find
 from onnxspec.report.html import _script, render
-from onnxspec.report.sentences import coverage_share, headline, layer_sentences, model_sentences
+from onnxspec.report.sentences import headline, layer_sentences, model_sentences
+from onnxspec.report.table import coverage_lines
 from onnxspec.report.verdict import verdict
 from onnxspec.results import Diagnostic, Layer, Layers, Quantization, Report, Skip
 
@@ -351,11 +352,17 @@ def test_the_verdict_is_that_of_every_format(lenet: Report, unhealthy: Report) -
             assert detail.lower() in page.lower()
 
 
-def test_only_the_whole_is_a_hundred_per_cent() -> None:
-    assert coverage_share(4, 4) == "100.0 %"
-    assert coverage_share(1255500, 1256082) == "99.9 %"
-    assert coverage_share(0, 3) == "0.0 %"
-    assert coverage_share(0, 0) == ""
+def test_the_page_and_the_table_never_round_up_to_all(lenet: Report) -> None:
+    for part, text in ((1255500, "99.9 %"), (1256082, "100.0 %"), (1, "<0.1 %"), (0, "0.0 %")):
+        coverage = replace(lenet.coverage, parameters_total=1256082, parameters_analyzed=part, slots=3000)
+        report = replace(lenet, coverage=replace(coverage, slots_analyzed=2999 if part == 1255500 else 3000))
+        page = render([report])
+        assert f"({text})" in Page(page).text
+        assert f"({text})" in " ".join(coverage_lines(report))
+        if text == "99.9 %":
+            assert "100.0 %" not in page
+            assert "100.0 %" not in " ".join(coverage_lines(report))
+            assert page.count("width:99.9%") == 2
 
 
 def test_caveats_count_what_they_are_about(lenet: Report) -> None:

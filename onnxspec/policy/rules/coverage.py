@@ -7,6 +7,7 @@ from functools import partial
 
 from onnxspec.policy.context import Context, Hit, Rule, about
 from onnxspec.results import NO_WEIGHT_REASONS as NO_WEIGHT
+from onnxspec.results.share import percent
 
 __all__ = ["NO_WEIGHT", "RULES"]
 
@@ -43,7 +44,8 @@ def _too_little(context: Context) -> Iterator[Hit]:
         needed = context.policy.coverage.get(what, 0.0)
         share = done / weights if weights > 0 else 1.0
         if share < needed:
-            message = f"{done:,} of {weights:,} {what} that may be weights were analysed, {share:.1%} of {needed:.1%}"
+            held = f"{percent(done, weights)} of {percent(needed)}"
+            message = f"{done:,} of {weights:,} {what} that may be weights were analysed, {held}"
             yield Hit("model", message, key=what, badness=1.0 - share)
 
 
