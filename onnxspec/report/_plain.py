@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["plain", "shortened", "word"]
+import re
+
+__all__ = ["packed", "plain", "shortened", "word"]
 
 
 def plain(text: str) -> str:
@@ -23,3 +25,14 @@ def shortened(text: str, width: int) -> str:
 def word(text: object, width: int = 60) -> str:
     """Show a text of any length and content in at most `width` printable characters."""
     return shortened(plain(shortened(str(text), 4 * width)), width)
+
+
+def packed(line: str, width: int) -> list[str]:
+    """Break a line behind commas and semicolons alone, as few times as the width allows; the rest is indented."""
+    lines: list[str] = []
+    for piece in re.split(r"(?<=[,;]) ", line):
+        if lines and len(lines[-1]) + 1 + len(piece) <= width:
+            lines[-1] += f" {piece}"
+        else:
+            lines.append(f"    {piece}" if lines else piece)
+    return lines

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxspec.report._names import short_names
-from onnxspec.report._plain import shortened
+from onnxspec.report._plain import packed, shortened
 from onnxspec.report.detail import detail_lines
 from onnxspec.report.verdict import verdict
 from onnxspec.results import Coverage, Layer, Report
@@ -24,6 +24,10 @@ __all__ = ["print_reports", "render"]
 WIDTH = 80
 MAX_SKIPS = 20
 SPARK = 8
+LEAST_NAME = 12
+NUMERIC = {"alpha", "D", "tail", "stable", "log|W|"}
+SPARE = ("role", "D", "log|W|", "stable", "95 %", "dtype", "log ESD", "tail", "trained", "operator", "note")
+"""Columns to leave out in a narrow terminal, in this order: half a number is worse than none."""
 
 
 def render(reports: Sequence[Report]) -> str:
@@ -61,7 +65,7 @@ def _print(console: Console, report: Report) -> None:
     console.print(Text(model.path, style="bold"), overflow="fold")
     console.print(Text(facts), overflow="fold")
     for line in coverage_lines(report):
-        console.print(Text(line), overflow="fold")
+        _print_list(console, line)
     console.print()
     if report.settings:
         _print_verdict(console, report)
@@ -80,8 +84,14 @@ def _print_verdict(console: Console, report: Report) -> None:
         return
     console.print(Text.assemble(("Verdict: ", "bold"), found.headline), overflow="fold")
     for line in found.details:
-        console.print(Text(f"  {line}"), overflow="fold")
+        _print_list(console, f"  {line}")
     console.print()
+
+
+def _print_list(console: Console, line: str) -> None:
+    """Print a list of things; a number stays with what it counts."""
+    for part in packed(line, console.width):
+        console.print(Text(part), overflow="fold")
 
 
 def _print_layers(console: Console, report: Report) -> None:
@@ -139,7 +149,7 @@ def _share(part: int, whole: int) -> str:
 
 def _verdict_table(layers: Sequence[Layer], width: int) -> Table:
     """One line a layer: alpha with its interval, phase, trained verdict, and the shape of the spectrum."""
-    table = _table("layer", "N x M", "alpha", "95 %", "tail", "phase", "trained", "log ESD")
+    columns = ("layer", "N x M", "alpha", "95 %", "tail", "phase", "trained", "log ESD")
     rows = []
     for layer in layers:
         trained = layer.trained["verdict"] if layer.trained else None
@@ -155,7 +165,7 @@ def _verdict_table(layers: Sequence[Layer], width: int) -> Table:
             Text(_sparkline(layer)),
         )
         rows.append((cells, _style(layer)))
-    return _filled(table, layers, rows, width)
+    return _filled(columns, layers, rows, width)
 
 
 def _style(layer: Layer) -> str:
@@ -175,7 +185,7 @@ def _sparkline(layer: Layer) -> str:
 
 def _number_table(layers: Sequence[Layer], width: int) -> Table:
     """One line a layer: shape, alpha with its error, the tail, and what there is to say."""
-    table = _table("layer", "role", "N x M", "alpha", "D", "tail", "stable", "log|W|", "note")
+    columns = ("layer", "role", "N x M", "alpha", "D", "tail", "stable", "log|W|", "note")
     rows = []
     for layer in layers:
         cells = (
@@ -189,12 +199,12 @@ def _number_table(layers: Sequence[Layer], width: int) -> Table:
             Text(_note(layer)),
         )
         rows.append((cells, _style(layer)))
-    return _filled(table, layers, rows, width)
+    return _filled(columns, layers, rows, width)
 
 
 def _weight_table(layers: Sequence[Layer], width: int) -> Table:
     """One line a weight: what it is, how it is stored, where in the graph it is used, and how it arrives there."""
-    table = _table("weight", "role", "operator", "shape", "dtype", "place: arrives by")
+    columns = ("weight", "role", "operator", "shape", "dtype", "place: arrives by")
     rows = []
     for layer in layers:
         arrives = " > ".join(layer.chain[-3:]) if layer.chain else "stored"
@@ -209,24 +219,25 @@ def _weight_table(layers: Sequence[Layer], width: int) -> Table:
             Text(shortened(note, max(18, width - 62))),
         )
         rows.append((cells, "red" if layer.status == "failed" else ""))
-    return _filled(table, layers, rows, width)
+    return _filled(columns, layers, rows, width)
 
 
-def _table(*columns: str) -> Table:
+def _filled(
+    columns: Sequence[str], layers: Sequence[Layer], rows: Sequence[tuple[Sequence[Text], str]], width: int
+) -> Table:
+    """Make a table: columns that there is no room for are left out, and the names take what the others leave."""
+    widths = [max([len(head), *(cells[i].cell_len for cells, _ in rows)]) + 1 for i, head in enumerate(columns[1:])]
+    kept = list(range(len(widths)))
+    least = min(LEAST_NAME, max((len(layer.name) for layer in layers), default=0))
+    for head in SPARE:
+        if sum(widths[i] for i in kept) + least >= width and head in columns:
+            kept.remove(columns.index(head) - 1)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
-    numeric = {"alpha", "D", "tail", "stable", "log|W|"}
-    for name in columns:
-        table.add_column(name, justify="right" if name in numeric else "left", no_wrap=True)
-    return table
-
-
-def _filled(table: Table, layers: Sequence[Layer], rows: Sequence[tuple[Sequence[Text], str]], width: int) -> Table:
-    """Fill a table; the names take what the other columns leave."""
-    headers = [str(column.header) for column in table.columns[1:]]
-    widths = [max([len(head), *(cells[i].cell_len for cells, _ in rows)]) for i, head in enumerate(headers)]
-    names = short_names([layer.name for layer in layers], max(12, width - sum(widths) - len(widths) - 1))
+    for name in (columns[0], *(columns[i + 1] for i in kept)):
+        table.add_column(name, justify="right" if name in NUMERIC else "left", no_wrap=True)
+    names = short_names([layer.name for layer in layers], max(LEAST_NAME, width - sum(widths[i] for i in kept) - 1))
     for name, (cells, style) in zip(names, rows):
-        table.add_row(Text(name), *cells, style=style)
+        table.add_row(Text(name), *(cells[i] for i in kept), style=style)
     return table
 
 
@@ -274,8 +285,7 @@ def _print_summary(console: Console, report: Report) -> None:
         ("stable_rank mean", summary.stable_rank_mean),
     )
     cells = [f"{name} {'-' if value is None else format(value, '.3f')}" for name, value in pairs]
-    for start in range(0, len(cells), 3):
-        console.print(Text("  " + "   ".join(cells[start : start + 3])))
+    _print_list(console, "  " + ", ".join(cells))
 
 
 def _print_notes(console: Console, report: Report) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import onnxspec
 from onnxspec.errors import UsageError
 from onnxspec.report._names import short_names
 from onnxspec.report.detail import detail_lines
-from onnxspec.report.table import render
+from onnxspec.report.table import print_reports, render
 from onnxspec.report.verdict import verdict
 from onnxspec.report.view import View, view
 from onnxspec.results import Layers, Report
@@ -32,6 +33,30 @@ def said(made: Report) -> str:
     found = verdict(made)
     assert found is not None
     return "\n".join([found.headline, *found.details])
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("effort", ["fast", "standard", None])
+def test_numbers_are_whole_or_left_out_in_any_terminal(lenet: Report, width: int, effort: str | None) -> None:
+    made = lenet if effort == "standard" else replace(lenet, settings={"effort": effort} if effort else {})
+    far = replace(lenet.layers["fc1"], name="encoder.layer.11.attention.output.dense", shape=(30522, 1024), N=30522)
+    made = replace(made, layers=Layers([*lenet.layers, far]))
+    out = io.StringIO()
+
+    print_reports([made], out, width=width, color=False)
+
+    lines = out.getvalue().splitlines()
+    assert max(len(line) for line in lines) <= width
+    (line,) = [line for line in lines if line.startswith("e") and ("30522x" in line)]
+    assert "…" not in line.split(maxsplit=1)[1]
+    if effort:
+        assert f"{far.alpha:.2f}" in line
+
+
+def test_lists_break_between_their_items(lenet: Report) -> None:
+    out = io.StringIO()
+    print_reports([lenet], out, width=80, color=False)
+    assert "\n    vector 580\n" in out.getvalue()
 
 
 def test_the_verdict_counts_what_it_says() -> None:
