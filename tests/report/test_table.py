@@ -55,7 +55,7 @@ def test_numbers_are_whole_or_left_out_in_any_terminal(lenet: Report, width: int
 
 def test_lists_break_between_their_items(lenet: Report) -> None:
     out = io.StringIO()
-    print_reports([lenet], out, width=80, color=False)
+    print_reports([lenet], out, width=79, color=False)
     assert "\n    vector 580\n" in out.getvalue()
 
 
