@@ -36,6 +36,10 @@ hardly any level, and one grid loses only its rare levels in a smaller sample.""
 
 GROUPS = 64
 ELEMENTS = 2**14
+
+GLIMPSE = 2**10
+"""Values that are looked at first: where they have too many levels, so has the group."""
+
 BLOCKS = (256, 128, 64, 32)
 
 
@@ -85,11 +89,13 @@ def value_levels(canonical: Array) -> Levels:
     """
     if canonical.ndim != 4:
         raise ValueError(f"canonical has {canonical.ndim} axes; it must have 4.")
-    if np.count_nonzero(canonical) < FEWEST:
+    if np.count_nonzero(canonical[0, 0]) < FEWEST and np.count_nonzero(canonical) < FEWEST:
         return Levels(None, reason="too_small")
     found: Levels | None = None
     for granularity, block, groups in _groupings(canonical):
-        count = None if groups.first_varies() else _levels(groups.rows())
+        if groups.levels_at_least() > MOST_LEVELS:
+            continue
+        count = _levels(groups.sample())
         if count is None:
             continue
         if found is None or found.count is None or found.count >= OWN_GRID * count:
@@ -98,53 +104,65 @@ def value_levels(canonical: Array) -> Levels:
 
 
 def _groupings(canonical: Array) -> Iterator[tuple[Granularity, int | None, _Groups]]:
-    """Cut a weight into groups, from the whole tensor down to small blocks."""
+    """Give the ways to part the values into groups, from the whole tensor down to small blocks."""
     groups, outputs, inputs, positions = canonical.shape
-    yield "tensor", None, _Groups(canonical, None, canonical.size)
-    by_output, by_input = (groups * outputs, inputs * positions), (groups * inputs, outputs * positions)
-    yield "output", None, _Groups(canonical, 1, by_output[1])
-    yield "input", None, _Groups(canonical, 2, by_input[1])
+    by_output, by_input = inputs * positions, outputs * positions
+    yield "tensor", None, _Groups(canonical, 1, canonical.size, 1)
+    yield "output", None, _Groups(canonical, 1, by_output, groups * outputs)
+    yield "input", None, _Groups(canonical, 2, by_input, groups * inputs)
     for block in BLOCKS:
-        for axis, (_, length) in ((1, by_output), (2, by_input)):
-            if length >= 2 * block:
-                yield "block", block, _Groups(canonical, axis, block)
+        if by_output >= 2 * block:
+            yield "block", block, _Groups(canonical, 1, block, groups * outputs * (by_output // block))
+        if by_input >= 2 * block:
+            yield "block", block, _Groups(canonical, 2, block, groups * inputs * (by_input // block))
 
 
 @dataclass(frozen=True)
 class _Groups:
-    """The values of a weight in groups of one length: of each output (axis 1), of each input (axis 2), or all."""
+    """Groups of so many values that follow each other by outputs (axis 1) or by inputs (axis 2).
+
+    A group that is shorter than the values of one output or input does not go beyond it.
+    """
 
     canonical: Array
-    axis: int | None
+    axis: Literal[1, 2]
     length: int
+    count: int
 
-    def first_varies(self) -> bool:
-        """Say whether the first group alone has too many levels; some of its values mostly tell."""
+    def sample(self) -> Array:
+        """Take evenly spaced groups, one in a row; of a long group evenly spaced values."""
+        return self._take(np.linspace(0, self.count - 1, min(self.count, GROUPS)).round().astype(int), self._step)
+
+    def levels_at_least(self) -> int:
+        """Count the levels of some values of the first group in the sample."""
         if self.length <= MOST_LEVELS:
-            return False
-        return any(np.unique(self.rows(1, most)).size > MOST_LEVELS for most in (4 * MOST_LEVELS, ELEMENTS))
+            return 0
+        sparser = -(-min(self.length, ELEMENTS) // GLIMPSE)
+        return np.unique(self._take(np.zeros(1, int), self._step * sparser)).size
 
-    def rows(self, count: int = GROUPS, most: int = ELEMENTS) -> Array:
-        """Take the first groups of an evenly spaced sample, one in a row, and the first values of each."""
-        shape, step = self.canonical.shape, -(-self.length // ELEMENTS)
-        if self.axis is None:
-            places = np.arange(0, self.length, step)[:most]
-            return self.canonical[np.unravel_index(places, shape)][np.newaxis]
-        lines = shape[self.axis]
-        each = self.canonical.size // (shape[0] * lines) // self.length
-        total = shape[0] * lines * each
-        chosen = np.linspace(0, total - 1, min(total, GROUPS)).round().astype(int)[:count]
-        line, part = np.divmod(chosen, each)
-        if self.canonical.size == shape[1] * shape[2] and self.length <= MOST_LEVELS:
-            matrix = self.canonical[0, :, :, 0] if self.axis == 1 else self.canonical[0, :, :, 0].T
-            return matrix[line[:, np.newaxis], part[:, np.newaxis] * self.length + np.arange(self.length)]
-        return np.array([self._row(*pair, step)[:most] for pair in zip(line.tolist(), part.tolist())])
+    @property
+    def _step(self) -> int:
+        """Distance of the values that are taken from one group."""
+        return -(-self.length // ELEMENTS)
 
-    def _row(self, line: int, part: int, step: int) -> Array:
-        """Give one group, thinned where it is long."""
-        group, place = divmod(line, self.canonical.shape[self.axis or 0])
-        values = self.canonical[group, place] if self.axis == 1 else self.canonical[group, :, place]
-        return values.reshape(-1)[part * self.length : (part + 1) * self.length : step]
+    def _take(self, numbers: NDArray[np.intp], step: int) -> Array:
+        """Take groups by their numbers, and of each every `step`-th value."""
+        groups, lines = self.canonical.shape[0], self.canonical.shape[self.axis]
+        line_length = self.canonical.size // (groups * lines)
+        places = np.arange(0, self.length, step)
+        if self.length > line_length:  # the whole tensor
+            line, places = np.divmod(places[np.newaxis], line_length)
+        else:
+            line, part = np.divmod(numbers[:, np.newaxis], line_length // self.length)
+            places = part * self.length + places
+        group, line = np.divmod(line, lines)
+        positions = self.canonical.shape[3]
+        # several times faster than divmod
+        other = places if positions == 1 else places // positions
+        position = 0 if positions == 1 else places - other * positions
+        first, second = (line, other) if self.axis == 1 else (other, line)
+        values: Array = self.canonical[group, first, second, position]
+        return values
 
 
 def _levels(values: Array) -> int | None:

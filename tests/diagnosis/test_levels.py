@@ -84,3 +84,12 @@ def test_scale_and_order_change_nothing(seed: int, scale: float) -> None:
     assert expected.bits == 3
     shuffled = np.random.default_rng(seed).permutation(values.ravel()).reshape(values.shape)
     assert value_levels(shuffled * scale) == expected
+
+
+@pytest.mark.parametrize("shape", [(1, 300, 200, 1), (2, 40, 30, 9)])
+@pytest.mark.parametrize("axis", [(2, 3), (1, 3)])
+def test_the_order_in_memory_changes_nothing(shape: tuple[int, ...], axis: tuple[int, ...]) -> None:
+    values = rounded(gauss(*shape), 4, axis)
+    turned = np.ascontiguousarray(values.swapaxes(1, 2)).swapaxes(1, 2)
+    assert value_levels(values).bits == 4
+    assert value_levels(turned) == value_levels(values)
