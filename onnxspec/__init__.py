@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onnxspec.engine import Job, analyze, analyze_many, inspect, iter_weights
+    from onnxspec.engine import Job, analyze, inspect, iter_weights
     from onnxspec.engine.compare import compare
     from onnxspec.errors import (
         InputError,
@@ -53,7 +53,7 @@ _HOME = {
     "UsageError": "errors",
     "WeightMatrix": "graph",
     "analyze": "engine",
-    "analyze_many": "engine",
+    "analyze_many": "engine.fleet",
     "check": "policy",
     "compare": "engine.compare",
     "fit_power_law": "fits.power_law",

@@ -6,7 +6,6 @@ A key at the top holds for every command that has such an option, a key in a tab
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,6 +82,8 @@ def _read(folder: Path) -> tuple[Path, dict[str, Any]]:
                 continue
             if path.stat().st_size > MAX_BYTES:
                 raise UsageError(f"{path}: the file is larger than {MAX_BYTES} bytes.")
+            import tomllib
+
             data: Any = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"{path}: the configuration cannot be read: {error}.") from None

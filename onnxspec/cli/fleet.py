@@ -16,11 +16,11 @@ from onnxspec.cli.exit_codes import ExitCode
 from onnxspec.cli.output import Target, is_folder, note, write
 from onnxspec.cli.saved import STDIN
 from onnxspec.errors import UsageError
+from onnxspec.report import FleetLine
 
 if TYPE_CHECKING:
     from onnxspec.engine import Job
     from onnxspec.engine.job import Progress
-    from onnxspec.report.fleet import FleetLine
     from onnxspec.report.view import View
     from onnxspec.results import Report
     from onnxspec.settings import Settings
@@ -156,8 +156,6 @@ class Fleet:
         UsageError
             A file cannot be written.
         """
-        from onnxspec.report.fleet import FleetLine
-
         self._lines.append(FleetLine(path, int(code), WORDS.get(code, "failed"), report))
         if report is None or not self._folders:
             return

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from onnxspec.errors import UsageError
-from onnxspec.report import BINARY, FORMATS, binary_formatter, formatter
+from onnxspec.report import BINARY, FORMATS, FleetLine, binary_formatter, formatter
 from onnxspec.report.view import View, view
 from onnxspec.results import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from onnxspec.report.fleet import FleetLine
 
 __all__ = [
     "Target",

@@ -16,6 +16,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxspec._distinct import distinct
+
 __all__ = ["MOST_LEVELS", "Levels", "value_levels"]
 
 Array = NDArray[np.floating]
@@ -138,7 +140,7 @@ class _Groups:
         if self.length <= MOST_LEVELS:
             return 0
         sparser = -(-min(self.length, ELEMENTS) // GLIMPSE)
-        return np.unique(self._take(np.zeros(1, int), self._step * sparser)).size
+        return distinct(np.sort(self._take(np.zeros(1, int), self._step * sparser)[0])).size
 
     @property
     def _step(self) -> int:

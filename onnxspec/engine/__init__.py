@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 from onnxspec.engine.analysis import analyze, inspect, iter_weights, weightwatcher_rows
-from onnxspec.engine.fleet import analyze_many
 from onnxspec.engine.job import Job, Progress
 
-__all__ = ["Job", "Progress", "analyze", "analyze_many", "inspect", "iter_weights", "weightwatcher_rows"]
+__all__ = ["Job", "Progress", "analyze", "inspect", "iter_weights", "weightwatcher_rows"]

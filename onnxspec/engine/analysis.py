@@ -11,7 +11,6 @@ from onnxspec.engine.assemble import assemble
 from onnxspec.engine.blas import one_blas_thread
 from onnxspec.engine.job import Job, sort_options
 from onnxspec.engine.plan import patterns_of, refusal
-from onnxspec.engine.remote import run_remotely, sent
 from onnxspec.engine.reuse import stored
 from onnxspec.engine.run import run_layers
 from onnxspec.errors import TensorError
@@ -78,6 +77,8 @@ def analyze(
             if how.executor is None:
                 layers = run_layers(found, chosen, how, patterns_of(layer), store=store, beside=model.source.sha256)
             else:
+                from onnxspec.engine.remote import run_remotely, sent
+
                 asked = sent(model, wanted, how)
                 layers = run_remotely(found, chosen, how, patterns_of(layer), how.executor, asked, store)
         return assemble(model, found, layers, chosen)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from onnxspec._distinct import distinct
 from onnxspec.fits.candidates import best_candidate, candidates, distance, tail_logs
 from onnxspec.results import PowerLawFit
 from onnxspec.settings import KSMode, Settings
@@ -162,7 +163,7 @@ def curve(
     starts = candidates(x, _tail_floor(min_tail, x.size))
     if not starts.size:
         return x[starts], np.empty(0), np.empty(0)
-    chosen = starts[np.unique(np.linspace(0, starts.size - 1, points).round().astype(int))]
+    chosen = starts[distinct(np.linspace(0, starts.size - 1, points).round().astype(int))]
     logs, sums = tail_logs(x)
     alpha = 1.0 + (x.size - chosen) / sums[chosen]
     return x[chosen], alpha, np.array([distance(logs, sums, int(start), code) for start in chosen])

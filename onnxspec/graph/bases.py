@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxspec._distinct import distinct
 from onnxspec.graph.nodes import product
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def recognise(canonical: NDArray[Any]) -> Evidence | None:
         return None
     # A product takes the basis from either side; a table is looked up along its rows.
     for oriented in (matrix, matrix.T) if canonical.shape[3] == 1 else (matrix,):
-        chosen = np.unique(np.linspace(0, len(oriented) - 1, _SAMPLE).astype(int))
+        chosen = distinct(np.linspace(0, len(oriented) - 1, _SAMPLE).astype(int))
         sample = np.asarray(oriented[chosen], dtype=np.float64)
         finite = bool(np.isfinite(sample).all())
         with np.errstate(all="ignore"):  # squares beyond float64 are like no basis

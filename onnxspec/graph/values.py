@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxspec._distinct import distinct
 from onnxspec.errors import TensorError
 from onnxspec.reading import StoredTensor
 
@@ -151,7 +152,7 @@ class Values:
         axis = 0 if outputs >= inputs else 1
         last = max(outputs, inputs) - SAMPLES
         # multiples of a power of two: whole blocks of quantised values, none of them twice
-        starts = np.unique(np.linspace(0, last, SAMPLES).astype(int) // SAMPLES * SAMPLES)
+        starts = distinct(np.linspace(0, last, SAMPLES).astype(int) // SAMPLES * SAMPLES)
         runs = np.concatenate([matrix.lines(axis, int(start), int(start) + SAMPLES) for start in starts])
         return (runs if axis == 0 else runs.T)[np.newaxis, :, :, np.newaxis]
 

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import stat
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
@@ -216,6 +215,8 @@ class Source:
         InputError
             It cannot be read, or there is no room for the copy.
         """
+        import tempfile
+
         size = 0
         try:
             with tempfile.TemporaryFile() as copy:

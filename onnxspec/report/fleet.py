@@ -6,7 +6,6 @@ import io
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import IO
 
 from rich.console import Console
@@ -14,36 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxspec.report._plain import plain, word
+from onnxspec.report.interface import FleetLine
 from onnxspec.results import Report
 
-__all__ = ["FleetLine", "print_fleet", "render"]
+__all__ = ["print_fleet", "render"]
 
 WIDTH = 80
 FIXED_WIDTH = 37
 PHASES_WIDTH = 26
 MIN_NAME = 12
-
-
-@dataclass(frozen=True)
-class FleetLine:
-    """How one model went.
-
-    Attributes
-    ----------
-    path : str
-        As it was named.
-    code : int
-        Exit code that it would end the program with alone.
-    word : str
-        What the code means, in one word.
-    report : Report or None
-        None where the model was rejected.
-    """
-
-    path: str
-    code: int
-    word: str
-    report: Report | None = None
 
 
 def render(lines: Sequence[FleetLine]) -> str:

@@ -11,7 +11,19 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "onnxspec"
 LEVELS = (
-    {"errors", "limits", "settings", "results", "findings", "palette", "_codec", "_files", "_schema", "catalogue"},
+    {
+        "errors",
+        "limits",
+        "settings",
+        "results",
+        "findings",
+        "palette",
+        "_codec",
+        "_distinct",
+        "_files",
+        "_schema",
+        "catalogue",
+    },
     {"_jit", "laws", "reading"},
     {"graph", "spectra", "fits"},
     {"diagnosis", "facts", "summary", "weightwatcher", "theory", "verdict_fields", "value_facts"},
@@ -118,10 +130,11 @@ def test_modules_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
 
 
-def loaded_after(statement: str) -> set[str]:
-    code = f"import sys\n{statement}\nprint('\\n'.join(sys.modules))"
+def loaded_after(statement: str, *, whole: bool = False) -> set[str]:
+    """Give what is imported once a statement ran: packages, or modules by their whole names."""
+    code = f"import sys\n{statement}\nprint('\\f' + '\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {name.split(".")[0] for name in done.stdout.split()}
+    return {name if whole else name.split(".")[0] for name in done.stdout.rpartition("\f")[2].split()}
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -131,6 +144,32 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 def test_inspect_loads_no_numerics() -> None:
     assert not loaded_after("from onnxspec.engine import inspect") & {"numba", "scipy", "matplotlib", "onnxruntime"}
+
+
+def test_the_program_starts_with_what_every_command_needs() -> None:
+    """Help, and a fast analysis that shows nothing on a terminal, load none of what other commands are made of."""
+    help_text = (
+        "import onnxspec.cli, contextlib\nwith contextlib.suppress(SystemExit):\n    onnxspec.cli.app(['--help'])"
+    )
+    assert not loaded_after(help_text) & {"numpy", "numba", "scipy", "onnx", "google", "rich", "jinja2", "pydantic"}
+    model = PACKAGE.parent / "fixtures/models/linear_gemm.onnx"
+    arguments = ["analyze", str(model), "-q", "-f", "json", "--effort", "fast", "--jobs", "1"]
+    run = help_text.replace("['--help']", repr(arguments))
+    heavy = {
+        "numba",
+        "scipy",
+        "onnx",
+        "rich",
+        "pydantic",
+        "matplotlib",
+        "jinja2",
+        "sqlite3",
+        "numpy.ma",
+        "numpy.random",
+    }
+    loaded = loaded_after(run, whole=True)
+    assert "onnxspec.layer" in loaded
+    assert not loaded & (heavy | {"onnxspec.engine.remote", "onnxspec._jit"})
 
 
 def test_the_fast_effort_loads_no_compiler() -> None:

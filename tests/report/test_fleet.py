@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import onnxspec
-from onnxspec.report.fleet import FleetLine, render
+from onnxspec.report import FleetLine
+from onnxspec.report.fleet import render
 from onnxspec.results import Layers, Report
 
 
