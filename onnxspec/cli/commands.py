@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -55,6 +55,8 @@ def build(name: str) -> Any:
         command = get_command(found)
     else:
         alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        # typer evaluates annotations that are texts several times over, which shows with 35 options
+        found.__annotations__ = get_type_hints(found, include_extras=True)
         alone.command(name=name, cls=LightCommand)(found)
         command = get_command(alone)
     command.name = name
