@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxspec._jit import jit
-from onnxspec.fits.power_law import KS_CODES
+from onnxspec.fits.condensed import condense, resampled_alphas
+from onnxspec.fits.power_law import CONDENSED_ABOVE, KS_CODES
 from onnxspec.fits.random_stream import stream_key, uniforms
 from onnxspec.fits.xmin_scan import _distance, _logs, scan_xmin
 from onnxspec.settings import Settings
@@ -81,12 +82,14 @@ def alpha_interval(
         return None
     x = _positive_ascending(evals)
     floor = _floor(min_tail, x.size)
-    drawn = np.concatenate(
-        [
-            _resampled_alphas(x, draws, floor, KS_CODES[ks])
-            for draws in _batches(stream_key(seed, _INTERVAL_STREAM), replicas, x.size)
-        ]
-    )
+    key, code = stream_key(seed, _INTERVAL_STREAM), KS_CODES[ks]
+    if x.size > CONDENSED_ABOVE and fit.n_tail is not None:
+        sample = condense(x, [x.size - fit.n_tail])
+        width = 2 * sample.counts.size
+        parts = [resampled_alphas(sample, draws, floor, code) for draws in _batches(key, replicas, width)]
+    else:
+        parts = [_resampled_alphas(x, draws, floor, code) for draws in _batches(key, replicas, x.size)]
+    drawn = np.concatenate(parts)
     alphas = np.sort(drawn[drawn > 0.0])
     if 2 * alphas.size < replicas:
         return None
@@ -227,6 +230,7 @@ def _beats(logs: NDArray[np.float64], min_tail: int, ks: int, hint: int, bar: fl
     for i in range(n - 2, -1, -1):
         sums[i] = sums[i + 1] + (n - 1 - i) * (logs[i + 1] - logs[i])
     work = np.empty((3, 64))
+    ranks = np.arange(n)
     hot = 0
     for turn in range(-1, last + 1):
         start = min(hint, last) if turn < 0 else turn
@@ -238,7 +242,7 @@ def _beats(logs: NDArray[np.float64], min_tail: int, ks: int, hint: int, bar: fl
             law = -math.expm1(slope * (logs[hot] - logs[start]))
             if abs(law - (hot - start) / (n - start)) >= bar:
                 continue
-        distance, place = _distance(logs[start:], slope, ks, bar, work)
+        distance, place = _distance(logs[start:], ranks[start:], n - start, slope, ks, bar, work)
         if distance < bar:
             return True
         hot = start + place

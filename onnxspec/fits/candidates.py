@@ -82,7 +82,7 @@ def candidates(x: Array, min_tail: int) -> Indices:
     room = max(0, x.size - min_tail + 1)
     first = np.ones(room, dtype=bool)
     first[1:] = x[1:room] != x[: room - 1] if room else False
-    found: Indices = np.flatnonzero(first & (x[:room] != x[-1]))
+    found: Indices = np.flatnonzero(first & (x[:room] != x[-1:]))
     return found
 
 

@@ -20,12 +20,18 @@ from onnxspec.settings import KSMode, Settings
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["KS_CODES", "curve", "fit_power_law", "profile"]
+__all__ = ["CONDENSED_ABOVE", "KS_CODES", "curve", "fit_power_law", "profile"]
 
 COMPILED_SCAN = 16384
 """Values above which the compiled scan is taken: there it saves more than the half second that numba takes to load.
 
 Both give the same fit to rounding; which one it is depends on the number of values alone.
+"""
+
+CONDENSED_ABOVE = 20_000
+"""Values above which interval and profile work on units of neighbours (`onnxspec.fits.condensed`).
+
+Below, both look at every value, which costs less than half a second.
 """
 
 KS_CODES: dict[str, int] = {name: code for code, name in enumerate(get_args(KSMode))}
@@ -128,11 +134,12 @@ def profile(
     ValueError
         `ks` is unknown, `min_tail` is below 2, or a value is not finite.
     """
-    from onnxspec.fits.xmin_scan import all_candidates
+    from onnxspec.fits.xmin_scan import chosen_candidates
 
     code = _ks_code(ks)
     x = _positive_ascending(_finite(evals))
-    starts, alpha, distances = all_candidates(x, _tail_floor(min_tail, x.size), code)
+    starts = candidates(x, _tail_floor(min_tail, x.size))
+    alpha, distances = chosen_candidates(x, starts, code)
     return x[starts], alpha, distances, x.size - starts
 
 
@@ -164,6 +171,10 @@ def curve(
     if not starts.size:
         return x[starts], np.empty(0), np.empty(0)
     chosen = starts[distinct(np.linspace(0, starts.size - 1, points).round().astype(int))]
+    if x.size > CONDENSED_ABOVE:
+        from onnxspec.fits.xmin_scan import chosen_candidates
+
+        return x[chosen], *chosen_candidates(x, chosen, code)
     logs, sums = tail_logs(x)
     alpha = 1.0 + (x.size - chosen) / sums[chosen]
     return x[chosen], alpha, np.array([distance(logs, sums, int(start), code) for start in chosen])

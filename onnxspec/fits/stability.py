@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxspec.fits.power_law import profile
+from onnxspec.fits.candidates import candidates
+from onnxspec.fits.condensed import grid_starts
+from onnxspec.fits.power_law import CONDENSED_ABOVE, KS_CODES, profile
 from onnxspec.settings import Settings
 
 if TYPE_CHECKING:
@@ -99,14 +101,20 @@ def alpha_profile(
     -------
     AlphaProfile
         Minima with fewer than `min_tail` eigenvalues are listed and marked; tails of
-        fewer than five are not looked at.
+        fewer than five are not looked at. Above `CONDENSED_ABOVE` eigenvalues the candidates
+        are those of `grid_starts`, whose tails differ by a thousandth, and all that lie
+        between the neighbours of a minimum among them.
     """
     if fit.D is None:
         return AlphaProfile((), None, None, window, fit.reason)
     floor = Settings().tail_floor(fit.num_evals) if min_tail is None else min_tail
-    xmin, alpha, distance, n_tail = profile(evals, ks=ks, min_tail=min(SMALLEST_TAIL, floor))
+    shortest = min(SMALLEST_TAIL, floor)
+    if fit.num_evals > CONDENSED_ABOVE:
+        xmin, alpha, distance, n_tail = _some_candidates(evals, fit, ks, floor, shortest, window)
+    else:
+        xmin, alpha, distance, n_tail = profile(evals, ks=ks, min_tail=shortest)
     allowed = n_tail >= floor
-    near = distance <= fit.D + window
+    near = (distance <= fit.D + window) | (n_tail == fit.n_tail)
     minima = [
         Minimum(float(alpha[i]), float(xmin[i]), float(distance[i]), int(n_tail[i]), not bool(allowed[i]))
         for first, last in _stretches(near, allowed)
@@ -115,6 +123,35 @@ def alpha_profile(
     kept = sorted(sorted(minima, key=lambda m: (m.below_min_tail, m.D))[:MOST_MINIMA], key=lambda m: m.xmin)
     within = alpha[near & allowed]
     return AlphaProfile(tuple(kept), float(within.min()), float(within.max()), window)
+
+
+def _some_candidates(
+    evals: ArrayLike, fit: PowerLawFit, ks: KSMode, floor: int, shortest: int, window: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Give xmin, alpha, D and n_tail of the candidates of a large sample's grid, and of all near its minima."""
+    from onnxspec.fits.xmin_scan import chosen_candidates
+
+    values = np.asarray(evals, dtype=np.float64).ravel()
+    x: NDArray[np.float64] = np.sort(values[values > 0.0])
+    every = candidates(x, shortest)
+    grid = grid_starts(x, [x.size - (fit.n_tail or 0), x.size - floor])
+    grid = grid[np.isin(grid, every, assume_unique=True)]
+    alpha, distance = chosen_candidates(x, grid, KS_CODES[ks])
+    near = distance <= (fit.D or 0.0) + window
+    lowest = [first + int(np.argmin(distance[first:last])) for first, last in _stretches(near, x.size - grid >= floor)]
+    lowest = sorted(lowest, key=lambda i: float(distance[i]))[:MOST_MINIMA]
+    cells = [every[(every > grid[max(i - 1, 0)]) & (every < grid[min(i + 1, grid.size - 1)])] for i in lowest]
+    more = np.setdiff1d(np.concatenate([*cells, grid[:0]]), grid)
+    found = chosen_candidates(x, more, KS_CODES[ks])
+    starts = np.concatenate([grid, more])
+    order = np.argsort(starts)
+    starts = starts[order]
+    return (
+        x[starts],
+        np.concatenate([alpha, found[0]])[order],
+        np.concatenate([distance, found[1]])[order],
+        x.size - starts,
+    )
 
 
 def _stretches(near: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -20,7 +20,7 @@ from onnxspec._jit import jit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["all_candidates", "scan_xmin"]
+__all__ = ["chosen_candidates", "scan_xmin"]
 
 _TWO_SIDED = 1  # order of settings.KSMode
 _SEED2018 = 2
@@ -78,17 +78,25 @@ def _law_scale(tail: NDArray[np.float64], slope: float, ks: int) -> float:
 
 @jit
 def _distance(
-    tail: NDArray[np.float64], slope: float, ks: int, best: float, work: NDArray[np.float64]
+    tail: NDArray[np.float64],
+    ranks: NDArray[np.int64],
+    n: int,
+    slope: float,
+    ks: int,
+    best: float,
+    work: NDArray[np.float64],
 ) -> tuple[float, int]:
     """Give the KS distance of one tail and the index where it was found.
 
     The search ends at the first deviation above `best`, which is then what it gives.
-    `tail` holds the logarithms, `slope` is ``1 - alpha``, and `work` is a workspace
-    (3, _DEPTH): the law at the ends of the stretches, and a stack of indices and laws.
+    `tail` holds the logarithms at which the law is compared with the sample, `ranks` how
+    many of the sample's `n` values come before each (counted from that of the first),
+    `slope` is ``1 - alpha``, and `work` is a workspace (3, _DEPTH): the law at the ends of
+    the stretches, and a stack of indices and laws.
     """
-    n = tail.size
-    last = n - 1
+    last = tail.size - 1
     origin = tail[0]
+    before = ranks[0]
     scale = _law_scale(tail, slope, ks)
     step = max(1, (last + _COARSE - 1) // _COARSE)
     largest = _deviation(0.0, 0, n, ks)
@@ -103,7 +111,7 @@ def _distance(
         law = (1.0 - math.exp(slope * (tail[i] - origin))) / scale
         work[0, stretches] = law
         stretches += 1
-        found = _deviation(law, i, n, ks)
+        found = _deviation(law, ranks[i] - before, n, ks)
         if found > largest:
             largest = found
             place = i
@@ -121,15 +129,21 @@ def _distance(
         while depth >= 0:
             right = int(work[1, depth])
             right_law = work[2, depth]
-            bound = max(right_law - (left + 1) / n, (right - 1 + reach) / n - left_law)
-            if right - left < 2 or bound + _SLACK <= largest:
+            if right - left < 2 or (
+                max(
+                    right_law - (ranks[left + 1] - before) / n,
+                    (ranks[right - 1] - before + reach) / n - left_law,
+                )
+                + _SLACK
+                <= largest
+            ):
                 left = right
                 left_law = right_law
                 depth -= 1
                 continue
             middle = (left + right) // 2
             law = (1.0 - math.exp(slope * (tail[middle] - origin))) / scale
-            found = _deviation(law, middle, n, ks)
+            found = _deviation(law, ranks[middle] - before, n, ks)
             if found > largest:
                 largest = found
                 place = middle
@@ -166,13 +180,14 @@ def scan_xmin(x: NDArray[np.float64], min_tail: int, ks: int) -> tuple[int, floa
     Notes
     -----
     Compiled, free of the GIL, callable from other kernels (a bootstrap). Needs a
-    workspace of two arrays of n elements and one of 192, which it allocates.
+    workspace of three arrays of n elements and one of 192, which it allocates.
     """
     n = x.size
     if n < 2 or n < min_tail:
         return -1, 0.0, 0.0
     logs, sums = _logs(x)
     work = np.empty((3, _DEPTH))
+    ranks = np.arange(n)
     candidates = n - min_tail + 1
     best = np.inf
     best_start = -1
@@ -189,7 +204,7 @@ def scan_xmin(x: NDArray[np.float64], min_tail: int, ks: int) -> tuple[int, floa
                 law = (1.0 - math.exp(slope * (logs[hint] - logs[start]))) / _law_scale(tail, slope, ks)
                 if _deviation(law, hint - start, n - start, ks) > best:
                     continue
-            found, place = _distance(tail, slope, ks, best, work)
+            found, place = _distance(tail, ranks[start:], n - start, slope, ks, best, work)
             hint = start + place
             if found < best or (found == best and start < best_start):
                 best = found
@@ -200,41 +215,33 @@ def scan_xmin(x: NDArray[np.float64], min_tail: int, ks: int) -> tuple[int, floa
 
 
 @jit
-def all_candidates(
-    x: NDArray[np.float64], min_tail: int, ks: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Give start, alpha and KS distance of every candidate, ascending in xmin.
+def chosen_candidates(
+    x: NDArray[np.float64], starts: NDArray[np.int64], ks: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give alpha and KS distance of some candidates.
 
     Parameters
     ----------
-    x, min_tail, ks
+    x, ks
         As in `scan_xmin`.
+    starts : ndarray of int64, shape (candidates,)
+        Where their tails start, from `onnxspec.fits.candidates.candidates`.
 
     Returns
     -------
-    starts : ndarray of int64, shape (candidates,)
-        Index of each candidate in `x`.
     alpha, D : ndarray of float64, shape (candidates,)
         Exponent and KS distance of each.
     """
     n = x.size
-    room = max(0, n - min_tail + 1)
-    starts = np.empty(room, np.int64)
-    alphas = np.empty(room)
-    distances = np.empty(room)
-    count = 0
-    if room > 0:
+    alphas = np.empty(starts.size)
+    distances = np.empty(starts.size)
+    if starts.size > 0:
         logs, sums = _logs(x)
         work = np.empty((3, _DEPTH))
-        for start in range(room):
-            if x[start] == x[n - 1]:
-                break
-            if start > 0 and x[start] == x[start - 1]:
-                continue
+        ranks = np.arange(n)
+        for i in range(starts.size):
+            start = starts[i]
             slope = -(n - start) / sums[start]
-            found, _ = _distance(logs[start:], slope, ks, np.inf, work)
-            starts[count] = start
-            alphas[count] = 1.0 - slope
-            distances[count] = found
-            count += 1
-    return starts[:count].copy(), alphas[:count].copy(), distances[:count].copy()
+            alphas[i] = 1.0 - slope
+            distances[i] = _distance(logs[start:], ranks[start:], n - start, slope, ks, np.inf, work)[0]
+    return alphas, distances
