@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from onnxspec.errors import TensorError
 from onnxspec.facts import blank_layer, without_numbers
 from onnxspec.fits.power_law import curve, fit_power_law
 from onnxspec.graph import layouts
+from onnxspec.graph.values import STACK_ELEMENTS
 from onnxspec.results import Layer, Plot, PowerLawFit, Spectrum
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.metrics import metrics
-from onnxspec.spectra.slabs import Mapper, Slabs, one_by_one
+from onnxspec.spectra.slabs import Mapper, Slabs, Stack, one_by_one
 from onnxspec.value_facts import ValueFacts, facts_of
 from onnxspec.verdict_fields import MATRIX, TAIL, Verdicts, nothing
 
@@ -87,10 +89,10 @@ def analyze_layer(weight: WeightMatrix, settings: Settings, mapper: Mapper = one
 
 def _measure(layer: Layer, values: Values, facts: ValueFacts, dtype: str, settings: Settings, mapper: Mapper) -> Layer:
     """Compute spectrum, metrics and fit of finite values."""
-    stack = None if values.large else layouts.matrices(values.canonical(), unfold=settings.conv == "unfold")
+    matrices = _matrices(values, unfold=settings.conv == "unfold")
     floor = layer.quantization.noise_floor if layer.quantization is not None else None
     pooled = spectrum(
-        Slabs(values.matrix()) if stack is None else stack,
+        matrices,
         dtype=dtype,
         noise_floor=floor,
         exact=settings.exact,
@@ -107,8 +109,8 @@ def _measure(layer: Layer, values: Values, facts: ValueFacts, dtype: str, settin
         )
     slices = None
     outside = fit.reason in ("depthwise", "overflow", "underflow")
-    if settings.conv == "slices" and stack is not None and len(stack) > 1 and not outside:
-        slices, fit = _slices(stack, dtype, settings)
+    if settings.conv == "slices" and pooled.num_matrices > 1 and not outside:
+        slices, fit = _slices(matrices, dtype, settings)
     reason = _reason(pooled, fit)
     if reason != fit.reason:
         fit = _no_fit(pooled, reason)
@@ -211,11 +213,25 @@ def _reason(pooled: Spectrum, fit: PowerLawFit) -> str | None:
     return fit.reason
 
 
-def _slices(stack: Array, dtype: str, settings: Settings) -> tuple[tuple[dict[str, Any], ...], PowerLawFit]:
+def _matrices(values: Values, *, unfold: bool) -> Array | Slabs | Stack:
+    """Give the matrices whose eigenvalues are pooled, in parts where that is how they are worked through."""
+    _, outputs, inputs, positions = values.shape
+    if values.large and (unfold or positions == 1):
+        return Slabs(values.matrix())
+    if values.array is None:
+        dtype = values.matrix().dtype
+        together = max(1, STACK_ELEMENTS // (outputs * inputs))
+        return Stack((positions, outputs, inputs), dtype, values.positions, together)
+    return layouts.matrices(values.array, unfold=unfold)
+
+
+def _slices(
+    matrices: Array | Slabs | Stack, dtype: str, settings: Settings
+) -> tuple[tuple[dict[str, Any], ...], PowerLawFit]:
     """Fit each kernel position by itself (seed 002); the layer's alpha is the mean over them."""
     rows: list[dict[str, Any]] = []
     fits: list[PowerLawFit] = []
-    for matrix in stack:
+    for matrix in chain.from_iterable(matrices) if isinstance(matrices, Stack) else matrices:
         one = spectrum(matrix, dtype=dtype, exact=settings.exact)
         fit = fit_power_law(
             one.positive_evals, ks=settings.ks, min_tail=settings.min_tail, min_evals=settings.min_evals
@@ -230,7 +246,7 @@ def _slices(stack: Array, dtype: str, settings: Settings) -> tuple[tuple[dict[st
         fits.append(fit)
     fitted = [fit for fit in fits if fit.alpha is not None]
     if not fitted:
-        return tuple(rows), _no_fit(spectrum(stack[0], dtype=dtype), fits[0].reason)
+        return tuple(rows), _no_fit(one, fits[0].reason)
     alpha = float(np.mean([fit.alpha for fit in fitted]))
     return tuple(rows), PowerLawFit(alpha, None, None, None, None, None, sum(f.num_evals for f in fits))
 

@@ -25,6 +25,8 @@ def _everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(values, "LARGE", 4000)
     monkeypatch.setattr(values, "IN_FILE", 5000)
     monkeypatch.setattr(values, "SHORT", 1)
+    for module in ("onnxspec.graph.values", "onnxspec.layer"):
+        monkeypatch.setattr(f"{module}.STACK_ELEMENTS", 3000)
     monkeypatch.setattr(slabs, "SLAB_ELEMENTS", 3000)
     monkeypatch.setattr(value_facts, "SLAB", 2000)
     monkeypatch.setattr(value_facts, "PART", 700)
@@ -74,6 +76,60 @@ def test_parts_change_rounding_alone(shape: tuple[int, int], tmp_path: Path, req
     np.testing.assert_allclose(parts.evals, whole.evals, atol=1e-12 * whole.lambda_max)
     assert parts.alpha == pytest.approx(whole.alpha, rel=1e-9)
     assert parts.trained["verdict"] == whole.trained["verdict"]
+
+
+def kernel(outputs: int, inputs: int, side: int) -> np.ndarray:
+    return matrix(outputs, inputs * side * side).reshape(outputs, inputs, side, side)
+
+
+CONV = helper.make_node("Conv", ["x", "w"], ["y"])
+
+
+@pytest.mark.usefixtures("_everything_is_large")
+@pytest.mark.parametrize("options", [{}, {"conv": "slices", "min_evals": 10}, {"conv": "unfold"}, {"exact": True}])
+def test_a_stack_in_the_file_gives_the_numbers_of_one_in_memory(
+    options: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = kernel(16, 12, 9)
+    read = layer_of(tmp_path, w, CONV, **options)
+    double = layer_of(tmp_path, w.astype(np.float64), CONV, **options)
+    monkeypatch.setattr(values, "IN_FILE", 10**9)
+    held = layer_of(tmp_path, w, CONV, **options)
+    assert read.trained is not None
+    assert read.num_matrices == (1 if "unfold" in options.values() else 81)
+    assert numbers(read) == numbers(held)
+    assert (double.value_hash, double.alpha) == (held.value_hash, held.alpha)
+
+
+@pytest.mark.parametrize("shape", [(16, 12, 9), (12, 16, 9)])
+def test_parts_of_a_stack_change_rounding_alone(
+    shape: tuple[int, int, int], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    outputs, inputs, side = shape
+    w = rng(9).standard_normal((outputs, inputs, side, side)).astype(np.float32)
+    whole = layer_of(tmp_path, w, CONV, spectra=True)
+    request.getfixturevalue("_everything_is_large")
+    parts = layer_of(tmp_path, w, CONV, spectra=True)
+    for name in ("value_hash", "content_hash", "rank", "n_tail", "phase", "spikes", "evals", "alpha", "alpha_ci"):
+        assert getattr(parts, name) == getattr(whole, name), name
+    assert parts.mp["sigma_mp"] == pytest.approx(whole.mp["sigma_mp"], rel=1e-9)
+    assert parts.trained["verdict"] == whole.trained["verdict"]
+
+
+@pytest.mark.usefixtures("_everything_is_large")
+def test_rounded_values_of_a_stack_are_seen_in_a_sample(tmp_path: Path) -> None:
+    w = np.round(kernel(16, 12, 9).clip(-2, 2) * 3).astype(np.float32)
+    layer = layer_of(tmp_path, w, CONV, effort="fast")
+    assert layer.levels is not None
+    assert layer.levels["count"] == 13
+
+
+@pytest.mark.usefixtures("_everything_is_large")
+def test_a_stack_with_a_value_that_is_not_finite_fails(tmp_path: Path) -> None:
+    w = kernel(16, 12, 9)
+    w[15, 11, 8, 8] = np.inf
+    layer = layer_of(tmp_path, w, CONV)
+    assert (layer.status, layer.reason) == ("failed", "non_finite")
 
 
 @pytest.mark.usefixtures("_everything_is_large")

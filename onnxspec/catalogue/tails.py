@@ -42,7 +42,8 @@ ENTRIES = (
     _trust(
         name="alpha_ci",
         title="95 % interval of alpha",
-        what="Bootstrap interval in which xmin is chosen again for every resample.",
+        what="Bootstrap interval in which xmin is chosen again for every resample. Above 20,000 eigenvalues a resample "
+        "draws units of neighbours, a thousandth of the tail that starts with them, rather than single values.",
         formula="hull of the percentile interval and the basic one",
         how_to_read="Two layers whose intervals overlap widely do not differ.",
         source="Davison and Hinkley, Bootstrap Methods, section 5.2",
@@ -66,7 +67,8 @@ ENTRIES = (
         name="alpha_profile",
         title="competing choices of xmin",
         what="Every stretch of candidates for xmin that fits about as well as the best one, with its alpha, D and "
-        "n_tail. alpha_min and alpha_max are the range over those with a tail that is long enough.",
+        "n_tail. alpha_min and alpha_max are the range over those with a tail that is long enough. Above 20,000 "
+        "eigenvalues the candidates are those whose tails differ by a thousandth, and all near the deepest minima.",
         formula="candidates with D <= D_min + window",
         how_to_read="A wide range says that alpha depends on where the tail is said to begin.",
     ),

@@ -10,15 +10,15 @@ from onnxspec.engine.job import Job
 from onnxspec.engine.workers import AHEAD
 from onnxspec.facts import without_numbers
 from onnxspec.graph import WeightMatrix
-from onnxspec.graph.values import LARGE
+from onnxspec.graph.values import LARGE, STACK_ELEMENTS
 from onnxspec.results import Layer
 from onnxspec.settings import Settings
 from onnxspec.spectra.slabs import slab_rows
 
 __all__ = ["budget_of", "flops", "patterns_of", "refusal", "working_bytes"]
 
-CHUNK = 2**22
-"""Elements of a stack of small matrices that are solved together: 32 MiB in float64."""
+CHUNK = 2**20
+"""Elements of a stack of small matrices that are solved together: 8 MiB in float64."""
 
 _WIDE = ("float64", "int32", "uint32", "int64", "uint64")
 """Element types that need float64."""
@@ -71,7 +71,8 @@ def working_bytes(weight: WeightMatrix, settings: Settings, jobs: int = 1) -> in
     slab = min(slab_rows(M), weight.N) * M
     several = weight.num_matrices == 1 and slab_rows(M) < weight.N
     if weight.num_matrices > 1:
-        forming = 8 * (2 * max(slab, CHUNK) + weight.num_matrices * M)
+        read = 0 if held else width * STACK_ELEMENTS
+        forming = read + 8 * (3 * max(weight.N * M, CHUNK) + weight.num_matrices * M)
         solving = 0
     else:
         shared = (jobs - 1) * 8 * (slab + M * M) + (AHEAD * 8 * M * M if jobs > 1 else 0)
@@ -79,7 +80,7 @@ def working_bytes(weight: WeightMatrix, settings: Settings, jobs: int = 1) -> in
         solving = 16 * M * M
     verdicts = 0
     if settings.effort != "fast":
-        whole = settings.effort == "full" or not (weight.num_matrices == 1 and count > LARGE)
+        whole = settings.effort == "full" or not (weight.kernel_shape[0] == 1 and count > LARGE)
         unfolded = min(weight.kernel_shape[1], weight.kernel_shape[2] * weight.kernel_shape[3])
         verdicts = (24 * count if whole else 0) + 16 * unfolded * unfolded
     exact = 24 * count if settings.exact else 0

@@ -94,9 +94,7 @@ def condense(x: NDArray[np.float64], also: Iterable[int] = ()) -> Condensed:
     return Condensed(low, high, mean, counts)
 
 
-def resampled_alphas(
-    sample: Condensed, draws: NDArray[np.float64], min_tail: int, ks: int
-) -> NDArray[np.float64]:
+def resampled_alphas(sample: Condensed, draws: NDArray[np.float64], min_tail: int, ks: int) -> NDArray[np.float64]:
     """Fit replicas of a sample, choosing xmin among the units again.
 
     Parameters
@@ -191,7 +189,8 @@ def _best_alpha(
                 chosen = unit
     if chosen < 0:
         return 0.0
-    return 1.0 + (total - ranks[2 * chosen]) / sums[chosen]
+    alpha: float = 1.0 + (total - ranks[2 * chosen]) / sums[chosen]
+    return alpha
 
 
 @jit
@@ -199,7 +198,7 @@ def _poisson(mean: int, first: float, second: float) -> int:
     """Draw from the Poisson law: by inversion, or from its expansion about the normal law where the mean is large."""
     if mean > _COUNTED:
         z = math.sqrt(-2.0 * math.log1p(-first)) * math.cos(2.0 * math.pi * second)
-        return max(0, int(math.floor(mean + math.sqrt(mean) * z + (z * z - 1.0) / 6.0 + 0.5)))
+        return max(0, math.floor(mean + math.sqrt(mean) * z + (z * z - 1.0) / 6.0 + 0.5))
     term = math.exp(-float(mean))
     below = term
     count = 0

@@ -31,6 +31,10 @@ MOST_MINIMA = 8
 """Minima listed at most, those with the smallest D."""
 
 
+ALL_TERMS = 20_000
+"""Terms of a gamma law up to which all are added."""
+
+
 @dataclass(frozen=True)
 class Minimum:
     """One choice of xmin that fits about as well as the best.
@@ -217,8 +221,10 @@ def _gamma_quantile(p: float, shape: int) -> float:
     z = NormalDist().inv_cdf(p)
     root = 1.0 / (9.0 * shape)
     x = shape * max(1.0 - root + z * math.sqrt(root), 0.01) ** 3
-    k = np.arange(shape)
-    log_factorials = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, shape)))))
+    # terms that far below the largest are nothing
+    first = 0 if shape <= ALL_TERMS else shape - 50 * math.isqrt(shape)
+    k = np.arange(first, shape)
+    log_factorials = math.lgamma(first + 1) + np.concatenate(([0.0], np.cumsum(np.log(np.arange(first + 1, shape)))))
     for _ in range(50):
         terms = np.exp(k * math.log(x) - x - log_factorials)
         density = float(terms[-1])

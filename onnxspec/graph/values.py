@@ -1,12 +1,13 @@
 """The values of one weight in their own precision: in memory, or in the file and read in parts.
 
-A matrix above `LARGE` elements never has to be in memory as a whole. Whether it is
-read in parts depends on how it is stored; what is computed from it depends on its
-shape alone.
+A weight above `LARGE` elements never has to be in memory as a whole, if it is one matrix
+or many small ones (a convolution of many kernel positions). Whether it is read in parts
+depends on how it is stored; what is computed from it depends on its shape alone.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from onnxspec._distinct import distinct
 from onnxspec.errors import TensorError
+from onnxspec.graph.layouts import canonical_shape
 from onnxspec.reading import StoredTensor
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from onnxspec.graph.constants import Constant, Watch
     from onnxspec.graph.layouts import Layout
 
-__all__ = ["LARGE", "Held", "InFile", "Values", "constant_values", "in_file"]
+__all__ = ["LARGE", "STACK_ELEMENTS", "Held", "InFile", "Values", "constant_values", "in_file"]
 
 LARGE = 2**23
 """Elements above which a matrix is worked through in parts."""
@@ -33,6 +35,12 @@ IN_FILE = 2**24
 SHORT = 256
 """Fewest elements of one column part: shorter reads cost more than the memory that they save."""
 
+
+STACK_ELEMENTS = 2**22
+"""Elements of a stack of small matrices that are read together: 16 MiB of float32."""
+
+SAMPLED_RUNS = 2
+"""Runs of `SHORT` kernel positions in a sample of a stack."""
 
 SAMPLES = 64
 """Runs of lines in a sample, and lines in each; the longer side of a large matrix has more than 2,000."""
@@ -71,7 +79,7 @@ class InFile:
     Attributes
     ----------
     tensor : StoredTensor
-        With two axes.
+        Its values are those of the matrix in their order.
     turned : bool
         Whether its first axis is the inputs.
     """
@@ -81,8 +89,9 @@ class InFile:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Outputs and inputs."""
-        first, second = self.tensor.shape
+        """Outputs and inputs; of a convolution, inputs at each kernel position."""
+        first = self.tensor.shape[0]
+        second = self.tensor.size // max(first, 1)
         return (second, first) if self.turned else (first, second)
 
     @property
@@ -99,7 +108,7 @@ class InFile:
             The payload cannot be read.
         """
         stored_axis = 1 - axis if self.turned else axis
-        read = self.tensor.read_lines(stored_axis, start, stop)
+        read = self.tensor.read_lines(stored_axis, start, stop, columns=self.shape[0 if self.turned else 1])
         return read if stored_axis == 0 else read.T
 
 
@@ -123,8 +132,13 @@ class Values:
 
     @property
     def large(self) -> bool:
-        """Whether it is one matrix that is worked through in parts."""
-        return self.shape[0] == self.shape[3] == 1 and self.shape[1] * self.shape[2] > LARGE
+        """Whether it is worked through in parts as one matrix, a convolution unfolded."""
+        return self.shape[0] == 1 and math.prod(self.shape) > LARGE
+
+    @property
+    def stacked(self) -> bool:
+        """Whether it is worked through in parts as a stack of one small matrix for each kernel position."""
+        return is_stack(self.shape)
 
     def canonical(self) -> NDArray[Any]:
         """Give the canonical form, from the file where it is not in memory.
@@ -137,16 +151,27 @@ class Values:
         if self.array is not None:
             return self.array
         whole = self._in_file().tensor.load_exact()
-        return (whole.T if self._in_file().turned else whole)[np.newaxis, :, :, np.newaxis]
+        return (whole.T if self._in_file().turned else whole).reshape(self.shape)
 
     def sample(self) -> NDArray[Any]:
-        """Take `SAMPLES` evenly spaced runs of as many lines from the longer side of a large weight, in canonical form.
+        """Take some of the values of a large weight, in canonical form.
+
+        Of a stack, `SAMPLED_RUNS` runs of `SHORT` kernel positions, the first and the last; of one
+        matrix, `SAMPLES` evenly spaced runs of as many lines of the longer side; of any
+        other, all.
 
         Raises
         ------
         TensorError
             The payload cannot be read.
         """
+        if self.stacked:
+            _, outputs, inputs, positions = self.shape
+            starts = np.unique(np.linspace(0, positions - SHORT, SAMPLED_RUNS).astype(int))
+            found = np.concatenate([self.positions(int(start), int(start) + SHORT) for start in starts])
+            return np.moveaxis(found, 0, 2)[np.newaxis]
+        if self.shape[3] > 1:
+            return self.canonical()
         matrix = self.matrix()
         outputs, inputs = matrix.shape
         axis = 0 if outputs >= inputs else 1
@@ -157,8 +182,22 @@ class Values:
         return (runs if axis == 0 else runs.T)[np.newaxis, :, :, np.newaxis]
 
     def matrix(self) -> Held | InFile:
-        """Give a large weight as its one matrix."""
-        return self._in_file() if self.array is None else Held(self.array[0, :, :, 0])
+        """Give a large weight as one matrix; a convolution unfolded."""
+        return self._in_file() if self.array is None else Held(self.array[0].reshape(self.shape[1], -1))
+
+    def positions(self, start: int, stop: int) -> NDArray[Any]:
+        """Give the matrices of kernel positions ``start:stop``, shape ``(stop - start, outputs, inputs)``.
+
+        Raises
+        ------
+        TensorError
+            The payload cannot be read.
+        """
+        if self.array is not None:
+            return np.moveaxis(self.array[0, :, :, start:stop], 2, 0)
+        _, outputs, inputs, positions = self.shape
+        read = self._in_file().tensor.read_lines(1, start, stop, columns=positions)
+        return np.moveaxis(read.reshape(outputs, inputs, -1), 2, 0)
 
     def _in_file(self) -> InFile:
         if self.file is None:
@@ -186,16 +225,38 @@ def constant_values(constant: Constant, watch: Watch | None = None) -> NDArray[A
         raise TensorError("out_of_memory", f"its {constant.size:,} folded values do not fit") from None
 
 
+def is_stack(shape: tuple[int, int, int, int]) -> bool:
+    """Say whether a canonical shape is a stack of so many and so small matrices that it is worked through in parts."""
+    groups, outputs, inputs, positions = shape
+    small = outputs * inputs * SHORT <= STACK_ELEMENTS
+    return groups == 1 and positions >= SHORT and small and math.prod(shape) > LARGE
+
+
 def in_file(tensor: object, layout: Layout) -> InFile | None:
-    """Say how a large matrix can be read in parts, or give None where it must be read whole."""
-    if not isinstance(tensor, StoredTensor) or len(tensor.shape) != 2 or tensor.size <= IN_FILE or not tensor.sliceable:
+    """Say how a large matrix or stack can be read in parts, or give None where it must be read whole."""
+    if not isinstance(tensor, StoredTensor) or tensor.size <= IN_FILE or not tensor.sliceable:
         return None
+    if len(tensor.shape) != 2:
+        return InFile(tensor, False) if _in_order(layout, tensor.shape) else None
     turned = _turned(layout)
     # parts along the second stored axis, which the longer side or the outputs ask for
     first, second = tensor.shape
     if turned is None or ((turned or second > first) and _narrow(first, second)):
         return None
     return InFile(tensor, turned)
+
+
+def _in_order(layout: Layout, shape: tuple[int, ...]) -> bool:
+    """Say whether a layout makes a stack of an array and leaves its values in their order."""
+    few = tuple(range(2, 2 + len(shape)))
+    probe = np.arange(math.prod(few)).reshape(few)
+    try:
+        view = layout(probe)
+        canonical = canonical_shape(layout, shape)
+    except (ValueError, IndexError):
+        return False
+    kept = view.shape == (1, *few[:2], math.prod(few[2:])) and np.array_equal(view.ravel(), probe.ravel())
+    return kept and is_stack(canonical)
 
 
 def _turned(layout: Layout) -> bool | None:

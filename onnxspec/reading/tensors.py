@@ -271,7 +271,7 @@ class StoredTensor:
         return out.reshape(self.shape)
 
     @_guarded
-    def read_lines(self, axis: int, start: int, stop: int) -> NDArray[Any]:
+    def read_lines(self, axis: int, start: int, stop: int, *, columns: int | None = None) -> NDArray[Any]:
         """Read rows (axis 0) or columns (axis 1) ``start:stop`` of a matrix in `precision`.
 
         Parameters
@@ -279,26 +279,35 @@ class StoredTensor:
         axis : int
             0 or 1.
         start, stop : int
-            ``0 <= start <= stop <= shape[axis]``. Not checked.
+            ``0 <= start <= stop``, and no more than the axis has. Not checked.
+        columns : int, optional
+            Columns of the matrix that the values stand for in their order; a divisor of
+            their number. Not checked. Default those of a tensor of two axes.
 
         Returns
         -------
         ndarray of float32 or float64
-            Of shape ``(stop - start, shape[1])``, or ``(shape[0], stop - start)``.
+            Of shape ``(stop - start, columns)``, or ``(rows, stop - start)``.
 
         Raises
         ------
         TensorError
             `problem`, or what reading brought to light.
         """
-        rows, columns = self.shape
+        columns = self.shape[1] if columns is None else columns
+        rows = self.size // max(columns, 1)
         if axis == 0:
             out = np.empty(((stop - start), columns), dtype=self.precision)
             self._read_elements(start * columns, out.reshape(-1))
             return out
         out = np.empty((rows, stop - start), dtype=self.precision)
-        for row in range(rows):
-            self._fill(row * columns + start, out[row])
+        if self._as_stored(out):
+            reader, stored = self._open_reader(), out.view(np.uint8)
+            for row in range(rows):
+                reader.read((row * columns + start) * out.itemsize, stored[row])
+        else:
+            for row in range(rows):
+                self._fill(row * columns + start, out[row])
         self._check_unchanged()
         return out
 

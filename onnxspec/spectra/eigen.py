@@ -16,15 +16,14 @@ import numpy as np
 
 from onnxspec.results import Spectrum
 from onnxspec.spectra.lapack import symmetric_eigenvalues
-from onnxspec.spectra.slabs import Mapper, Slabs, gram, one_by_one
+from onnxspec.spectra.slabs import Mapper, Slabs, Stack, gram, one_by_one
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["rank_tolerance", "spectrum"]
 
-_CHUNK_BYTES = 32 * 2**20  # float64 copy of one part of a stack; its Gram matrices are no larger
-_NO_STACK = np.empty((0, 0, 0))
+_CHUNK_BYTES = 8 * 2**20  # float64 copy of one part of a stack; its Gram matrices are no larger
 _EXACT_POWER = 1000  # 2.0 ** it and its inverse are normal numbers
 _EPS64 = float(np.finfo(np.float64).eps)
 
@@ -43,7 +42,7 @@ _EPS: dict[str, float] = {
 
 
 def spectrum(
-    array: NDArray[Any] | Slabs,
+    array: NDArray[Any] | Slabs | Stack,
     *,
     dtype: str | None = None,
     noise_floor: float | None = None,
@@ -55,8 +54,8 @@ def spectrum(
 
     Parameters
     ----------
-    array : ndarray of shape (n, m) or (k, n, m) and any real dtype, or Slabs
-        One matrix, or a stack of matrices whose eigenvalues are pooled, or one matrix
+    array : ndarray of shape (n, m) or (k, n, m) and any real dtype, or Slabs, or Stack
+        One matrix, or a stack of matrices whose eigenvalues are pooled, or one of both
         that is read in parts. Transposed where needed, so that ``N >= M``.
     dtype : str, optional
         Type in which the weights are stored, which bounds what their small singular
@@ -93,23 +92,24 @@ def spectrum(
     It resolves singular values down to ``sqrt(M eps)`` of the largest; where the
     tolerance of the weights lies below that and a singular value too, the SVD is used.
     """
-    slabs, stack = (array, _NO_STACK) if isinstance(array, Slabs) else (None, _oriented(array))
-    if slabs is None and len(stack) == 1:
-        slabs = Slabs(_Matrix(stack[0]))
-    k, N, M = (1, slabs.N, slabs.M) if slabs is not None else stack.shape
-    stored = dtype or np.dtype(slabs.source.dtype if slabs is not None else stack.dtype).name
-    top = _largest(slabs if slabs is not None else [stack]) if largest is None else largest
+    source = array if isinstance(array, Slabs | Stack) else _in_memory(_oriented(array))
+    if isinstance(source, Slabs):
+        k, N, M, kept = 1, source.N, source.M, source.source.dtype
+    else:
+        k, N, M, kept = source.shape[0], max(source.shape[1:]), min(source.shape[1:]), source.dtype
+    stored = dtype or np.dtype(kept).name
+    top = _largest(source) if largest is None else largest
     if not math.isfinite(top):
         raise ValueError("array has elements that are not finite")
     exponent = math.frexp(top)[1]
     if exact:
-        scaled = _singular_values(_whole(slabs, stack), exponent)
+        scaled = _singular_values(source, exponent)
     else:
-        scaled = _roots(gram(slabs, exponent, mapper)) if slabs is not None else _from_grams(stack, exponent)
+        scaled = _roots(gram(source, exponent, mapper)) if isinstance(source, Slabs) else _from_grams(source, exponent)
         resolution = math.sqrt(M * _EPS64)
         fine = _eps(stored) * max(N, M) < resolution
         if fine and top > 0.0 and float(scaled.min()) < resolution * float(scaled.max()):
-            scaled = _singular_values(_whole(slabs, stack), exponent)
+            scaled = _singular_values(source, exponent)
     scaled = np.ascontiguousarray(np.sort(scaled)[::-1])
     floor = None if noise_floor is None else math.ldexp(noise_floor, -exponent)
     tolerance = rank_tolerance(scaled, N, M, stored, noise_floor=floor)
@@ -206,9 +206,12 @@ class _Matrix:
         return self.array[start:stop] if axis == 0 else self.array[:, start:stop].T
 
 
-def _whole(slabs: Slabs | None, stack: NDArray[Any]) -> NDArray[Any]:
-    """Give all values in memory, as a stack."""
-    return stack if slabs is None else _oriented(slabs.whole())
+def _in_memory(stack: NDArray[Any]) -> Slabs | Stack:
+    """Give matrices in memory as what is worked through in parts."""
+    if len(stack) == 1:
+        return Slabs(_Matrix(stack[0]))
+    k, N, M = stack.shape
+    return Stack((k, N, M), stack.dtype, lambda first, last: stack[first:last], k)
 
 
 def _largest(parts: Iterable[NDArray[Any]]) -> float:
@@ -217,21 +220,21 @@ def _largest(parts: Iterable[NDArray[Any]]) -> float:
         return float(np.max([np.abs(np.array([part.min(), part.max()], np.float64)).max() for part in parts]))
 
 
-def _parts(stack: NDArray[Any], exponent: int) -> Iterator[NDArray[np.float64]]:
-    """Give the stack in parts of bounded size, as float64 divided by ``2 ** exponent``."""
-    k, N, M = stack.shape
-    size = max(1, _CHUNK_BYTES // (8 * N * M))
-    for first in range(0, k, size):
-        part = np.array(stack[first : first + size], dtype=np.float64, order="C")
-        with np.errstate(under="ignore"):
-            if abs(exponent) < _EXACT_POWER:
-                part *= 2.0**-exponent  # the same bits as ldexp, several times faster
-            else:
-                np.ldexp(part, -exponent, out=part)
-        yield part
+def _parts(stack: Iterable[NDArray[Any]], exponent: int) -> Iterator[NDArray[np.float64]]:
+    """Give a stack in parts of bounded size, as float64 divided by ``2 ** exponent``."""
+    for read in stack:
+        size = max(1, _CHUNK_BYTES // (8 * read.shape[1] * read.shape[2]))
+        for first in range(0, len(read), size):
+            part = np.array(read[first : first + size], dtype=np.float64, order="C")
+            with np.errstate(under="ignore"):
+                if abs(exponent) < _EXACT_POWER:
+                    part *= 2.0**-exponent  # the same bits as ldexp, several times faster
+                else:
+                    np.ldexp(part, -exponent, out=part)
+            yield part
 
 
-def _from_grams(stack: NDArray[Any], exponent: int) -> NDArray[np.float64]:
+def _from_grams(stack: Stack, exponent: int) -> NDArray[np.float64]:
     """Give the singular values of all matrices of a stack as roots of the Gram matrices' eigenvalues."""
     with np.errstate(under="ignore"):
         return np.concatenate([_roots(part.swapaxes(1, 2) @ part) for part in _parts(stack, exponent)])
@@ -244,7 +247,8 @@ def _roots(grams: NDArray[np.float64]) -> NDArray[np.float64]:
     return roots
 
 
-def _singular_values(stack: NDArray[Any], exponent: int) -> NDArray[np.float64]:
+def _singular_values(source: Slabs | Stack, exponent: int) -> NDArray[np.float64]:
     """Give the singular values of all matrices by SVD."""
+    stack = [_oriented(source.whole())] if isinstance(source, Slabs) else source
     parts = [np.linalg.svd(part, compute_uv=False).ravel() for part in _parts(stack, exponent)]
     return np.concatenate(parts)

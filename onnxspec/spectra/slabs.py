@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["Lines", "Mapper", "Slabs", "gram", "one_by_one", "slab_rows"]
+__all__ = ["Lines", "Mapper", "Slabs", "Stack", "gram", "one_by_one", "slab_rows"]
 
 SLAB_ELEMENTS = 2**20
 """Elements of one slab: 8 MiB of float64."""
@@ -130,6 +130,34 @@ class Slabs:
         for start, part in zip(self.starts(), self):
             result += vector[start : start + len(part)] @ part
         return result
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Several matrices of one shape, read some at a time.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Their number, rows and columns.
+    dtype : dtype
+        Of the values.
+    read : callable
+        Gives the matrices from one number to another, in an array of three axes.
+    together : int
+        How many are read at a time.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    read: Callable[[int, int], NDArray[Any]]
+    together: int
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Give them in parts, of shape ``(number, N, M)`` with N >= M."""
+        for first in range(0, self.shape[0], self.together):
+            part = self.read(first, min(first + self.together, self.shape[0]))
+            yield part if self.shape[1] >= self.shape[2] else part.swapaxes(1, 2)
 
 
 def _divide(part: Array, exponent: int) -> None:

@@ -36,7 +36,8 @@ def counts_of(units: Condensed, draws: np.ndarray) -> np.ndarray:
 def test_a_replica_of_single_values_is_the_fit_of_the_values_drawn(ks: str, tied: bool) -> None:
     x = sample(1, 200, tied=tied)
     units = condense(x)
-    assert (np.unique(x).size == units.counts.size) and (np.any(units.counts > 1) == tied)
+    assert np.unique(x).size == units.counts.size
+    assert bool(np.any(units.counts > 1)) == tied
     draws = uniforms(5, 0, 12 * 2 * units.counts.size).reshape(12, -1)
     found = resampled_alphas(units, draws, 10, KS_CODES[ks])
     expected = [
@@ -51,7 +52,8 @@ def test_a_replica_of_units_is_that_of_their_values_at_both_ends(ks: str, monkey
     monkeypatch.setattr(condensed, "RESOLUTION", 16)
     x = sample(2, 400)
     units = condense(x)
-    assert units.counts.sum() == 400 and units.counts.size < 100
+    assert units.counts.sum() == 400
+    assert units.counts.size < 100
     draws = uniforms(6, 0, 6 * 2 * units.counts.size).reshape(6, -1)
     found = resampled_alphas(units, draws, 10, KS_CODES[ks])
     for row, alpha in zip(draws, found):
@@ -100,7 +102,8 @@ def test_large_units_have_the_first_three_moments(mean: int) -> None:
 def test_units_hold_a_thousandth_of_their_tails_and_part_no_equal_values() -> None:
     x = sample(4, 60_000)
     starts = grid_starts(x, [31_234])
-    assert starts[0] == 0 and 31_234 in starts
+    assert starts[0] == 0
+    assert 31_234 in starts
     sizes = np.diff(starts, append=x.size)
     assert np.all(sizes <= np.maximum(1, (x.size - starts) / condensed.RESOLUTION + 1))
     tied = sample(4, 60_000, tied=True)

@@ -111,6 +111,27 @@ def test_lines_from_the_file_are_those_of_the_canonical_form(
     np.testing.assert_array_equal(evals[0], evals[1])
 
 
-def test_a_convolution_is_not_left_in_the_file() -> None:
-    w = np.zeros((64, 64, 3, 3), np.float32)
-    assert in_file(StoredTensor.from_array("w", w), layouts.conv(1)) is None
+@pytest.mark.parametrize(
+    ("layout", "positions", "left"),
+    [
+        (layouts.conv(1), 400, True),
+        (layouts.conv(1), 9, False),
+        (layouts.conv(2), 400, False),
+        (layouts.conv_transpose(1), 400, False),
+    ],
+)
+def test_which_convolutions_are_left_in_the_file(
+    layout: layouts.Layout, positions: int, left: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many kernel positions, one group, values in the order of the canonical form."""
+    monkeypatch.setattr(StoredTensor, "sliceable", True)
+    monkeypatch.setattr(values, "LARGE", 1000)
+    monkeypatch.setattr(values, "SHORT", 256)
+    w = heavy(32, 32 * positions).reshape(32, 32, positions)
+    file = in_file(StoredTensor.from_array("w", w), layout)
+    assert (file is not None) == left
+    if file is not None:
+        read = values.Values((1, 32, 32, positions), None, file)
+        np.testing.assert_array_equal(read.positions(3, 300), np.moveaxis(w, 2, 0)[3:300])
+        np.testing.assert_array_equal(read.canonical()[0], w)
+        np.testing.assert_array_equal(file.lines(1, 5, 7000), w.reshape(32, -1)[:, 5:7000].T)
