@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxspec._distinct import distinct
 from onnxspec._jit import jit
 from onnxspec.fits.xmin_scan import _deviation, _distance, _law_scale, _logs
 
@@ -68,7 +69,7 @@ def grid_starts(x: NDArray[np.float64], also: Iterable[int] = ()) -> NDArray[np.
     steps = max(0, math.ceil(math.log(max(n / RESOLUTION, 1.0)) / math.log1p(1.0 / RESOLUTION)))
     sizes = np.concatenate([np.arange(1, min(n, RESOLUTION) + 1), np.geomspace(min(n, RESOLUTION), n, steps + 1)])
     starts = np.concatenate([n - sizes.round().astype(np.int64), np.fromiter(also, np.int64), [0]])
-    found: NDArray[np.int64] = np.unique(np.searchsorted(x, x[np.clip(starts, 0, n - 1)], side="left"))
+    found: NDArray[np.int64] = distinct(np.sort(np.searchsorted(x, x[np.clip(starts, 0, n - 1)], side="left")))
     return found
 
 

@@ -167,7 +167,7 @@ class Values:
         """
         if self.stacked:
             _, outputs, inputs, positions = self.shape
-            starts = np.unique(np.linspace(0, positions - SHORT, SAMPLED_RUNS).astype(int))
+            starts = distinct(np.linspace(0, positions - SHORT, SAMPLED_RUNS).astype(int))
             found = np.concatenate([self.positions(int(start), int(start) + SHORT) for start in starts])
             return np.moveaxis(found, 0, 2)[np.newaxis]
         if self.shape[3] > 1:
