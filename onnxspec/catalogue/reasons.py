@@ -177,7 +177,8 @@ ENTRIES = (
     _choice(
         name="over_limit",
         title="over a limit on constant folding",
-        what="The weight is computed in the graph from other constants, and an intermediate result would be too large.",
+        what="The weight is computed in the graph from other constants, and an intermediate result would be too large, "
+        "or the steps to it too many.",
         how_to_read="A weight that exporters write never comes near it; a hostile file does.",
     ),
     _slot(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from onnxspec.graph.costs import FEW
 from onnxspec.graph.folding import MOVING, constant_of
 from onnxspec.graph.names import display
 from onnxspec.graph.quantization import parameter_inputs
@@ -21,6 +22,9 @@ __all__ = ["Account", "Accounts", "stored_tensors"]
 
 SHOWN = 20
 """Diagnostics of one code; the rest would say the same."""
+
+LOOKED_AT = 2**19
+"""Steps of long constant graphs that are looked at, over all their uses."""
 
 NO_NUMBERS = frozenset({"string", "complex64", "complex128"})
 """Element types that sound models hold, and that no weight has."""
@@ -49,13 +53,14 @@ class Accounts:
 
     def __init__(self, model: Model) -> None:
         self._entries: dict[int, Account] = {id(tensor): Account(tensor) for tensor in stored_tensors(model)}
+        self._room = LOOKED_AT
 
     def __iter__(self) -> Iterator[Account]:
         return iter(self._entries.values())
 
     def use(self, constant: Constant, weight: WeightMatrix) -> None:
         """Enter that the values of `constant` are a weight."""
-        for tensor, reason in _parts(constant):
+        for tensor, reason in self._below(constant):
             entry = self._entry(tensor)
             if reason is None:
                 entry.weights.append(weight)
@@ -64,7 +69,7 @@ class Accounts:
 
     def set_aside(self, constant: Constant, reason: str) -> None:
         """Enter that the values of `constant` are no weight."""
-        for tensor, structural in _parts(constant):
+        for tensor, structural in self._below(constant):
             self._improve(self._entry(tensor), structural or reason)
 
     def add(self, tensor: StoredTensor, reason: str) -> None:
@@ -73,7 +78,7 @@ class Accounts:
 
     def holds_weight(self, constant: Constant) -> bool:
         """Say whether any tensor below a constant is part of a weight."""
-        return any(self._entry(tensor).weights for tensor in constant.leaves())
+        return any(self._entry(tensor).weights for tensor, _ in self._below(constant))
 
     def drop(self, reasons: Mapping[int, str]) -> None:
         """Enter that some weights, given by their identities, are none, and why."""
@@ -95,6 +100,16 @@ class Accounts:
             severity: Literal["info", "error"] = "info" if entry.tensor.dtype in NO_NUMBERS else "error"
             yield Diagnostic(problem.code, severity, problem.message, display(entry.tensor.name))
 
+    def _below(self, constant: Constant) -> list[tuple[StoredTensor, str | None]]:
+        """Give the stored tensors below a constant; where graphs of many steps were looked at enough, the largest."""
+        if constant.steps <= FEW:
+            return _parts(constant)[0]
+        if self._room <= 0:
+            constant = constant.data
+        parts, looked_at = _parts(constant)
+        self._room -= looked_at
+        return parts
+
     def _entry(self, tensor: StoredTensor) -> Account:
         return self._entries.setdefault(id(tensor), Account(tensor))
 
@@ -106,8 +121,9 @@ class Accounts:
             entry.reason = reason
 
 
-def _parts(constant: Constant) -> Iterator[tuple[StoredTensor, str | None]]:
-    """Give the stored tensors below a constant: None for values, else what they are there for."""
+def _parts(constant: Constant) -> tuple[list[tuple[StoredTensor, str | None]], int]:
+    """Give the stored tensors below a constant, and the steps: None for values, else what they are there for."""
+    found: list[tuple[StoredTensor, str | None]] = []
     stack: list[tuple[Constant, str | None]] = [(constant, None)]
     seen: set[tuple[int, str | None]] = set()
     while stack:
@@ -116,13 +132,13 @@ def _parts(constant: Constant) -> Iterator[tuple[StoredTensor, str | None]]:
             continue
         seen.add((id(current), role))
         if isinstance(current.stored, SparseTensor):
-            yield current.stored.values, role
-            yield current.stored.indices, role or "structural"
+            found += [(current.stored.values, role), (current.stored.indices, role or "structural")]
         elif current.stored is not None:
-            yield current.stored, role
+            found.append((current.stored, role))
         for position, part in enumerate(current.inputs):
             if part is not None:
                 stack.append((part, role or _purpose(current, position)))
+    return found, len(seen)
 
 
 def _purpose(constant: Constant, position: int) -> str | None:

@@ -79,9 +79,9 @@ def recognise(canonical: NDArray[Any]) -> Evidence | None:
     # A product takes the basis from either side; a table is looked up along its rows.
     for oriented in (matrix, matrix.T) if canonical.shape[3] == 1 else (matrix,):
         chosen = distinct(np.linspace(0, len(oriented) - 1, _SAMPLE).astype(int))
-        sample = np.asarray(oriented[chosen], dtype=np.float64)
-        finite = bool(np.isfinite(sample).all())
-        with np.errstate(all="ignore"):  # squares beyond float64 are like no basis
+        with np.errstate(all="ignore"):  # squares beyond float64 are like no basis, nor are signalling NaNs
+            sample = np.asarray(oriented[chosen], dtype=np.float64)
+            finite = bool(np.isfinite(sample).all())
             for screen, test in _TESTS:
                 if (finite or test is mask) and screen(sample):
                     whole = np.asarray(oriented, dtype=np.float64)

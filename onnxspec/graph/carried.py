@@ -116,7 +116,7 @@ def _hands_on(body: Scope, output: str, name: str) -> bool:
             stack.append((scope, source))
             continue
         branches = [_branch(held.value, scope) for held in node.attributes.values()] if node.op_type == "If" else []
-        position = node.outputs.index(wanted)
+        position = scope.output_of(scope.producers[wanted], wanted)
         chosen = [branch for branch in branches if branch is not None and position < len(branch.outputs)]
         if len(chosen) != 2:
             return False
@@ -127,7 +127,7 @@ def _hands_on(body: Scope, output: str, name: str) -> bool:
 def _handed_through(scope: Scope, node: Node, wanted: str) -> str | None:
     """Name the input of a Loop that is its output `wanted` too. Graphs nest as deep as the reader allows."""
     body = _branch(attribute(node, "body"), scope)
-    position = node.outputs.index(wanted) + 2
+    position = scope.output_of(scope.producers[wanted], wanted) + 2
     if body is None or position >= min(len(node.inputs), len(body.inputs)) or position > len(body.outputs):
         return None
     formal = body.inputs[position]

@@ -82,7 +82,7 @@ class Choices:
         if index is None:
             return None
         node = scope.nodes[index]
-        output = node.outputs.index(name)
+        output = scope.output_of(index, name)
         bodies = scope.children.get(index, [])
         if node.op_type == "If" and not node.domain:
             return self._branches(scope, index, output, bodies, steps)

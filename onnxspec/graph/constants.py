@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxspec.errors import TensorError
 from onnxspec.graph import folding
+from onnxspec.graph.costs import Budget
 from onnxspec.graph.growing import GROWING
 from onnxspec.graph.nodes import MISFITS, attribute, product
 from onnxspec.graph.view import GraphView, Scope
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
     from onnxspec.graph.runtime import Runtime
 
-__all__ = ["Constant", "Constants", "Watch", "made_of_fills"]
+__all__ = ["Constant", "Constants", "Watch"]
+
+MANY = 2**62
 
 SMALL = 4096
 """Elements of an argument (axes, starts, a new shape) that may be read to learn a shape."""
@@ -60,6 +63,14 @@ class Constant:
         The value once it was read, of a constant with few elements.
     pinned : bool
         Whether `small_value` is the only way to have the value: another process computed it.
+    steps : int
+        Steps below, those that several others share counted as often.
+    fills : bool
+        Whether ``ConstantOfShape`` makes all its values.
+    grows : bool
+        Whether an operator at or below it makes sizes, where that could not be evaluated.
+    budget : Budget or None
+        Counts what is loaded.
     """
 
     key: int
@@ -72,6 +83,11 @@ class Constant:
     problem: TensorError | None = None
     small_value: NDArray[np.generic] | None = None
     pinned: bool = False
+    steps: int = 0
+    fills: bool = False
+    grows: bool = False
+    budget: Budget | None = None
+    _data: Constant | None = None
 
     @property
     def unknown(self) -> bool:
@@ -81,17 +97,7 @@ class Constant:
     @property
     def unsized(self) -> bool:
         """Whether `shape` is a guess: an operator below that could not be evaluated makes sizes."""
-        stack = [self]
-        seen: set[int] = set()
-        while stack:
-            current = stack.pop()
-            if current.problem is None or current.node is None or id(current) in seen:
-                continue
-            seen.add(id(current))
-            if current.node.op_type in GROWING:
-                return True
-            stack.extend(i for i in current.inputs if i is not None)
-        return False
+        return self.problem is not None and self.grows
 
     @property
     def size(self) -> int:
@@ -101,13 +107,18 @@ class Constant:
     @property
     def data(self) -> Constant:
         """The input that carries the values, followed down to a leaf: the largest each time."""
+        path: list[Constant] = []
         current = self
-        for _ in range(MAX_CHAIN):
+        while current._data is None:
+            path.append(current)
             present = [i for i in current.inputs if i is not None]
             if not present:
-                return current
+                break
             current = max(present, key=_carries)
-        return current
+        leaf = current._data or current
+        for passed in path:
+            passed._data = leaf
+        return leaf
 
     @property
     def name(self) -> str:
@@ -116,10 +127,13 @@ class Constant:
         return leaf.name if leaf is not None else ""
 
     def chain(self) -> tuple[str, ...]:
-        """Give the operators between the stored tensor and the use, in the order of the data."""
+        """Give the operators between the stored tensor and the use, in the order of the data; the last ones of many."""
         names: list[str] = []
         current = self
-        while current.node is not None and len(names) < MAX_CHAIN:
+        while current.node is not None:
+            if len(names) == MAX_CHAIN:
+                names.append("...")
+                break
             names.append(current.node.op_type)
             present = [i for i in current.inputs if i is not None]
             if not present:
@@ -159,7 +173,9 @@ class Constant:
         TensorError
             A payload cannot be read, or an operator cannot be evaluated.
         """
-        order = self._steps(cached=watch is None)
+        order = self.order(cached=watch is None)
+        if self.budget is not None:
+            self.budget.charge(order, keeping=SMALL)
         uses: dict[int, int] = {}
         for current in order:
             for i in current.inputs:
@@ -182,8 +198,15 @@ class Constant:
                         values.pop(id(i), None)
         return values[id(self)]
 
-    def _steps(self, *, cached: bool) -> list[Constant]:
-        """Give the constants to evaluate, each after its inputs; with `cached`, values at hand need no step."""
+    def order(self, *, cached: bool) -> list[Constant]:
+        """Give the constants to evaluate, each after its inputs; with `cached`, values at hand need no step.
+
+        Raises
+        ------
+        TensorError
+            They are too many (``over_limit``).
+        """
+        most = self.budget.steps if self.budget is not None else self.steps + 1
         order: list[Constant] = []
         stack: list[tuple[Constant, bool]] = [(self, False)]
         seen: set[int] = set()
@@ -193,6 +216,10 @@ class Constant:
                 order.append(current)
             elif id(current) not in seen:
                 seen.add(id(current))
+                if len(seen) > most:
+                    if self.budget is not None:
+                        self.budget.spend(len(seen))
+                    raise TensorError("over_limit", f"folding it would take more than {most:,} steps")
                 if current.small_value is None or not (cached or current.pinned):
                     stack.append((current, True))
                     stack.extend((i, False) for i in current.inputs if i is not None)
@@ -215,7 +242,8 @@ def _carries(constant: Constant) -> tuple[int, bool]:
     return constant.size, constant.dtype != "bool"
 
 
-MAX_CHAIN = 10_000
+MAX_CHAIN = 64
+"""Operators of a chain that are named."""
 
 
 def _value_of(constant: Constant, values: dict[int, NDArray[np.generic]]) -> NDArray[np.generic]:
@@ -239,14 +267,17 @@ class Constants:
         The graph.
     runtime : Runtime, optional
         Evaluates the nodes that `folding` does not know, where `realise` asks for it.
+    budget : Budget, optional
+        Counts what is folded.
     """
 
-    def __init__(self, view: GraphView, runtime: Runtime | None = None) -> None:
+    def __init__(self, view: GraphView, runtime: Runtime | None = None, budget: Budget | None = None) -> None:
         self._view = view
         self._limits = view.limits
         self._runtime = runtime
         self._realised: dict[int, Constant] = {}
         self._room = view.limits.fold_elements
+        self.budget = Budget() if budget is None else budget
         self._known: dict[tuple[int, str], Constant] = {}
         self._keys: dict[tuple[object, ...], int] = {}
 
@@ -273,7 +304,7 @@ class Constants:
                 stack.extend(missing)
                 continue
             inputs = tuple(None if s is None else self._known[(s[0].index, s[1])] for s in sources)
-            self._known[key] = self._fold(node, inputs, node.outputs.index(name_now))
+            self._known[key] = self._fold(node, inputs, scope_now.output_of(scope_now.producers[name_now], name_now))
         scope_found, name_found = value
         return self._known[(scope_found.index, name_found)]
 
@@ -314,7 +345,11 @@ class Constants:
         first = inputs[0] if inputs else None
         keys = tuple(None if i is None else i.key for i in inputs)
         key = self._intern((node.domain, node.op_type, output, _attributes_key(node), keys))
-        folded = Constant(key, (), "undefined", node=node, inputs=inputs, output=output)
+        folded = Constant(key, (), "undefined", node=node, inputs=inputs, output=output, budget=self.budget)
+        present = [i for i in inputs if i is not None]
+        folded.steps = min(1 + sum(i.steps for i in present), MANY)
+        folded.fills = _makes_fills(node, present)
+        folded.grows = node.op_type in GROWING or any(i.unsized for i in present)
         folded.shape = max((i.shape for i in inputs if i is not None), key=product, default=())  # a guess, at first
         folded.problem = next((i.problem for i in inputs if i is not None and i.problem is not None), None)
         shape_only = node.op_type == "Shape" and first is not None and (first.problem is None or first.node is None)
@@ -402,19 +437,10 @@ def _attributes_key(node: Node) -> tuple[object, ...]:
     return tuple(items)
 
 
-def made_of_fills(constant: Constant) -> bool:
-    """Say whether ``ConstantOfShape`` makes all the values of a constant."""
-    stack = [constant]
-    for _ in range(MAX_CHAIN):
-        if not stack:
-            return True
-        current = stack.pop()
-        if current.node is None:
-            return False
-        if current.node.op_type == "ConstantOfShape":
-            continue
-        if current.node.op_type not in folding.MOVING and current.node.op_type not in ("Cast", "Concat", "Mul"):
-            return False
-        joins = current.node.op_type in ("Concat", "Mul")
-        stack.extend(i for i in current.inputs[: None if joins else 1] if i is not None)
-    return False
+def _makes_fills(node: Node, inputs: Sequence[Constant]) -> bool:
+    """Say whether ``ConstantOfShape`` makes all the values that a node gives."""
+    if node.op_type == "ConstantOfShape":
+        return True
+    if node.op_type in ("Concat", "Mul"):
+        return bool(inputs) and all(i.fills for i in inputs)
+    return (node.op_type in folding.MOVING or node.op_type == "Cast") and bool(inputs) and inputs[0].fills

@@ -78,7 +78,10 @@ def densify(sparse: SparseTensor) -> Array:
     TensorError
         The indices do not fit the shape.
     """
-    values, indices = sparse.values.load(), sparse.indices.load().astype(np.int64)
+    values, indices = sparse.values.load(), sparse.indices.load()
+    if indices.dtype.kind not in "iu":
+        raise TensorError("invalid_sparse", "the indices of the sparse tensor are no integers")
+    indices = indices.astype(np.int64)
     if indices.ndim == 2 and indices.shape == (values.size, len(sparse.shape)):
         if np.any(indices < 0) or np.any(indices >= np.asarray(sparse.shape)):
             raise TensorError("invalid_sparse", "the indices of the sparse tensor lie outside its shape")
@@ -88,6 +91,8 @@ def densify(sparse: SparseTensor) -> Array:
     size = product(sparse.shape)
     if flat.size != values.size or np.any(flat < 0) or np.any(flat >= size):
         raise TensorError("invalid_sparse", "the indices of the sparse tensor do not fit its values and shape")
+    if np.unique(flat).size != flat.size:
+        raise TensorError("invalid_sparse", "an index of the sparse tensor stands twice")
     dense = np.zeros(size, values.dtype)
     dense[flat] = values.reshape(-1)
     return dense.reshape(sparse.shape)
@@ -165,17 +170,40 @@ def _expand(_: Node, x: Array, shape: Array) -> Array:
     return np.broadcast_to(x, np.broadcast_shapes(x.shape, wanted))
 
 
-def _split(node: Node, x: Array, sizes: Array | None = None) -> list[Array]:
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a Split gives, each part cut when it is asked for: a file may ask for any number of them."""
+
+    x: Array
+    axis: int
+    ends: NDArray[np.int64] | None
+    each: int
+
+    def __getitem__(self, output: int) -> Array:
+        if self.ends is None:
+            begin, end = self.each * output, self.each * (output + 1)
+        else:
+            begin, end = int(self.ends[output - 1]) if output else 0, int(self.ends[output])
+        index: list[slice] = [slice(None)] * self.x.ndim
+        index[self.axis] = slice(begin, end)
+        return self.x[tuple(index)]
+
+
+def _split(node: Node, x: Array, sizes: Array | None = None) -> _Parts:
     axis = attribute(node, "axis", 0)
     wanted = attribute(node, "split") if sizes is None else sizes.reshape(-1)
     if wanted is None:
         parts = attribute(node, "num_outputs", len(node.outputs))
+        if parts != len(node.outputs):
+            raise TensorError("invalid_graph", "the parts of a Split are not as many as its outputs")
         each = -(-x.shape[axis] // parts)
-        wanted = [min(each, x.shape[axis] - each * i) for i in range(parts)]
-    ends = np.cumsum([int(n) for n in wanted])
-    if ends[-1] != x.shape[axis]:
+        if each * (parts - 1) > x.shape[axis]:
+            raise TensorError("invalid_graph", "a Split has more outputs than its axis has elements")
+        return _Parts(x, axis, None, each)
+    lengths = np.asarray(wanted, np.int64)
+    if lengths.min(initial=0) < 0 or int(lengths.sum()) != x.shape[axis]:
         raise TensorError("invalid_graph", "the parts of a Split do not add up to its axis")
-    return np.split(x, ends[:-1], axis)
+    return _Parts(x, axis, np.cumsum(lengths), 0)
 
 
 def _concat(node: Node, *xs: Array) -> Array:
@@ -344,7 +372,7 @@ def infer(node: Node, arguments: Sequence[Argument | None], output: int) -> tupl
     first = arguments[0]
     rest = [None if argument is None else argument.value() for argument in arguments[1:]]
     result = function(node, first.dummy(), *rest)
-    chosen = result[output] if isinstance(result, list) else result
+    chosen = result[output] if isinstance(result, _Parts) else result
     return chosen.shape, first.dtype
 
 
@@ -362,7 +390,7 @@ def evaluate(node: Node, arrays: Sequence[Array | None], output: int, shape: tup
         raise TensorError("invalid_graph", f"{node.op_type} does not fit its inputs: {error}") from None
     except UnknownOperatorError as unknown:
         raise TensorError("not_folded", f"the operator {unknown} is not evaluated") from None
-    chosen: Array = result[output] if isinstance(result, list) else result
+    chosen: Array = result[output] if isinstance(result, _Parts) else result
     if chosen.shape != shape or chosen.dtype != numpy_dtype(dtype):
         raise TensorError("invalid_graph", f"{node.op_type} gives {chosen.shape} instead of {shape}")
     return chosen

@@ -1,4 +1,4 @@
-"""Which weights are the same bytes under two names."""
+"""Which weights are the same bytes under two names, taken apart and put together in the same way."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from onnxspec.errors import TensorError
+from onnxspec.graph.costs import FEW
+from onnxspec.graph.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from onnxspec.graph.weights import WeightMatrix
@@ -49,6 +51,8 @@ def _groups(weights: Iterable[WeightMatrix], key: Callable[[WeightMatrix], objec
 
 def _outline(weight: WeightMatrix) -> object:
     """Give what is known without reading."""
+    if weight.problem is not None or weight.constant.steps > FEW:
+        raise weight.problem or TensorError("over_limit", "too many steps lie below it")
     slot = weight.slot
     return weight.shape, weight.dtype, weight.constant.chain(), slot.role, slot.form, slot.part
 
@@ -66,5 +70,5 @@ def _rows(tensor: StoredTensor) -> tuple[object, ...]:
 
 
 def _digest(weight: WeightMatrix) -> object:
-    """Hash the stored bytes of everything that the weight is made of."""
-    return tuple(leaf.content_hash() for leaf in weight.constant.leaves())
+    """Hash the stored bytes of everything that the weight is made of, and how it is made of them."""
+    return fingerprint(weight)

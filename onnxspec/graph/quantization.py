@@ -78,11 +78,15 @@ def _cast_codes(constant: Constant) -> Constant | None:
     return None
 
 
+_LOOKED_AT = 64
+"""Steps among which the decoders of one weight are looked for."""
+
+
 def _decoders(constant: Constant) -> Iterator[Constant]:
     """Give the constants below in which codes become values."""
     stack = [constant]
     seen: set[int] = set()
-    while stack:
+    while stack and len(seen) < _LOOKED_AT:
         current = stack.pop()
         if id(current) in seen or current.node is None:
             continue
@@ -149,7 +153,9 @@ class Watcher:
     """
 
     def __init__(self, constant: Constant, scheme: str | None = None) -> None:
-        self._steps = {id(step): step for step in _decoders(constant)}
+        few = constant.steps <= _LOOKED_AT  # of a part of the decoders no sum is the weight's
+        self._steps = {id(step): step for step in _decoders(constant)} if few else {}
+        self._constant = constant
         self._scheme = scheme
         self._found: list[tuple[Coded, int]] = []
         self._facts: list[tuple[int, Array | None, int | None, float, float]] = []
@@ -183,6 +189,8 @@ class Watcher:
 
     def quantization(self) -> Quantization | None:
         """Give the facts, after the weight was read."""
+        if not self._steps:
+            return describe(self._constant, self._scheme)
         described = [_describe(step, self._scheme) for step in self._steps.values()]
         if not described or len(self._facts) != len(described):
             return described[0] if described else None

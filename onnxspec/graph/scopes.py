@@ -11,6 +11,9 @@ __all__ = ["Scope", "Value"]
 Value = tuple["Scope", str]
 """A value: the scope that defines it and its name there."""
 
+FEW_OUTPUTS = 16
+"""Outputs of one node among which a name is found by looking at each."""
+
 
 @dataclass(slots=True, eq=False)
 class Scope:
@@ -35,6 +38,8 @@ class Scope:
         scope: that value, and the axis along which it is cut.
     constant : dict
         Whether stored tensors alone decide a value, as far as it was asked.
+    outputs_of : dict
+        Names of the outputs of nodes with many, each with its position.
     """
 
     index: int
@@ -52,6 +57,16 @@ class Scope:
     consumers: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     children: dict[int, list[Scope]] = field(default_factory=dict)
     constant: dict[str, bool] = field(default_factory=dict)
+    outputs_of: dict[int, dict[str, int]] = field(default_factory=dict)
+
+    def output_of(self, index: int, name: str) -> int:
+        """Say which output of a node a value is, in a time that does not grow with the number of them."""
+        outputs = self.nodes[index].outputs
+        if len(outputs) <= FEW_OUTPUTS:
+            return outputs.index(name)
+        if index not in self.outputs_of:
+            self.outputs_of[index] = {output: i for i, output in reversed(list(enumerate(outputs)))}
+        return self.outputs_of[index][name]
 
     def defines(self, name: str) -> bool:
         """Say whether `name` is defined here rather than in a scope around this one."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from onnxspec.errors import TensorError
 from onnxspec.graph import classical, layouts
-from onnxspec.graph.accounts import Accounts
+from onnxspec.graph.accounts import Accounts, stored_tensors
 from onnxspec.graph.bases import Evidence
 from onnxspec.graph.choices import Choices, Way
-from onnxspec.graph.constants import Constant, Constants, made_of_fills
+from onnxspec.graph.constants import Constant, Constants
+from onnxspec.graph.costs import PER_ELEMENT, SHARED_WORK, Budget
 from onnxspec.graph.depth import depths
 from onnxspec.graph.identity import merge_equal
 from onnxspec.graph.names import display, layer_name, unique
@@ -78,8 +79,11 @@ def survey(
         evaluated here, are computed by onnxruntime in a process of its own.
     """
     view = GraphView(model, limits)
+    stored = {tensor.location: tensor.size for tensor in stored_tensors(model) if tensor.problem is None}
+    budget = Budget(SHARED_WORK + PER_ELEMENT * sum(stored.values()))
     with Runtime(model.opset_import, limits) as runtime:
-        return _Surveyor(view, Constants(view, runtime if runtime_folding else None), options).run()
+        constants = Constants(view, runtime if runtime_folding else None, budget)
+        return _Surveyor(view, constants, options).run()
 
 
 class _Surveyor:
@@ -115,7 +119,12 @@ class _Surveyor:
         for node, slot, constant in self._carried:
             if not self._accounts.holds_weight(constant):
                 self._no_weight(node, slot, constant, known=node.op_type == "Loop")
-        weights = merge_equal(list(self._weights.values()))
+        weights = list(self._weights.values())
+        folded = [weight for weight in weights if weight.problem is None and weight.constant.inputs]
+        problems = self._constants.budget.reserve(weight.constant for weight in folded)
+        for weight in folded:
+            weight.problem = problems.get(id(weight.constant))
+        weights = merge_equal(weights)
         for weight in weights:
             tensor, op_type, role = weight.constant.name, weight.op_type, weight.role
             weight.name = layer_name(tensor, weight.node, op_type, weight.index, role, weight.bias)
@@ -255,7 +264,7 @@ class _Surveyor:
         """Enter one slot of a weight; say False where it holds none."""
         if constant.problem is None and constant.dtype in _INTEGERS:
             return False
-        if made_of_fills(constant):
+        if constant.fills:
             return False
         slot = f"{path}:{role.input}"
         key = (constant.key, role.role, role.form, role.part, operator(node) if constant.problem else "")
@@ -306,7 +315,7 @@ class _Surveyor:
         if constant.size < MIN_ELEMENTS:
             self._accounts.set_aside(constant, "small_constant")
             return
-        if made_of_fills(constant):
+        if constant.fills:
             reason, detail = "constant_of_shape", "all its elements are one number: it is made by ConstantOfShape"
         elif constant.dtype == "bool":
             reason, detail = "mask", "its elements are true or false"

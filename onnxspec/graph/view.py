@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from onnxspec.graph.carried import bind_body
 from onnxspec.graph.functions import attribute_key, body_of, given_attributes
+from onnxspec.graph.names import display
 from onnxspec.graph.scopes import Scope, Value
 from onnxspec.limits import DEFAULT_LIMITS, Limits
 from onnxspec.reading import Function, Graph, Model, Node, SparseTensor, StoredTensor
@@ -119,7 +120,7 @@ class GraphView:
         if self.function_of(node) is None:
             return None
         body = next((child for child in scope.children.get(index, ()) if child.function is not None), None)
-        position = node.outputs.index(name)
+        position = scope.output_of(index, name)
         if body is None or position >= len(body.outputs):
             return None
         inner = self.resolve(body, body.outputs[position])
@@ -405,7 +406,7 @@ class GraphView:
         return node.nested and any(isinstance(held.value, Graph) for held in node.attributes.values())
 
     def _note(self, code: str, severity: Severity, message: str, subject: str) -> None:
-        diagnostic = Diagnostic(code, severity, message, subject)
+        diagnostic = Diagnostic(code, severity, message, display(subject))
         if diagnostic not in self._noted:
             self._noted.add(diagnostic)
             self.diagnostics.append(diagnostic)

@@ -15,7 +15,6 @@ from onnxspec.graph.nodes import product
 from onnxspec.graph.roles import NOT_AVERAGED
 from onnxspec.graph.slots import SlotRole
 from onnxspec.graph.values import InFile, Values, constant_values, in_file
-from onnxspec.reading import StoredTensor
 from onnxspec.results import Quantization
 
 if TYPE_CHECKING:
@@ -182,6 +181,6 @@ class WeightMatrix:
             The payload cannot be read.
         """
         leaf = self.constant.data.stored
-        if isinstance(leaf, StoredTensor):
+        if leaf is not None:
             return leaf.content_hash()
         raise TensorError("unreadable_payload", "the weight has no stored tensor of its own")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,6 +39,22 @@ class SparseTensor:
     values: StoredTensor
     indices: StoredTensor
     shape: tuple[int, ...]
+
+    def content_hash(self) -> str:
+        """Hash shape, values and indices.
+
+        Returns
+        -------
+        str
+            ``"blake2b:"`` and 64 hexadecimal digits.
+
+        Raises
+        ------
+        TensorError
+            One of the two cannot be read.
+        """
+        text = f"sparse{list(self.shape)}\n{self.values.content_hash()}\n{self.indices.content_hash()}"
+        return f"blake2b:{hashlib.blake2b(text.encode(), digest_size=32).hexdigest()}"
 
 
 @dataclass(slots=True)

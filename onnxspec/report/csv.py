@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from onnxspec._codec import encode
+from onnxspec.report._plain import plain
 from onnxspec.results import Report
 
 __all__ = ["cell", "render"]
+
+FORMULAS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def render(reports: Sequence[Report]) -> str:
@@ -30,10 +33,13 @@ def render(reports: Sequence[Report]) -> str:
 
 
 def cell(value: Any) -> Any:
-    """Make one cell; text that a spreadsheet would run as a formula is prefixed with an apostrophe."""
+    """Make one cell; text that a spreadsheet would run as a formula is prefixed with an apostrophe.
+
+    Spreadsheets leave out spaces in front, and some read full-width signs as the plain ones.
+    """
     if value is None:
         return ""
     if isinstance(value, (bool, int, float)):
         return value
-    text = value if isinstance(value, str) else json.dumps(encode(value), allow_nan=False)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    text = plain(value) if isinstance(value, str) else json.dumps(encode(value), allow_nan=False)
+    return f"'{text}" if text.lstrip()[:1] in FORMULAS else text

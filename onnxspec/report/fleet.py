@@ -42,7 +42,9 @@ def print_fleet(lines: Sequence[FleetLine], file: IO[str], *, width: int | None 
     names = max(MIN_NAME, console.width - FIXED_WIDTH - max(len("phases"), *map(len, phases)))
     for line, told in zip(lines, phases):
         cell = Text(word(line.path.removeprefix(common), names))
-        table.add_row(cell, *_numbers(line.report), Text(told), Text(str(line.code)), style="red" if line.code else "")
+        table.add_row(
+            cell, *_numbers(line.report), Text(plain(told)), Text(str(line.code)), style="red" if line.code else ""
+        )
     console.print(Text(_counted(lines), style="bold"), overflow="fold")
     if common:
         console.print(Text(f"in {plain(common)}"), overflow="fold")

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxspec.report._names import short_names
-from onnxspec.report._plain import packed, shortened
+from onnxspec.report._plain import packed, plain, shortened
 from onnxspec.report.detail import detail_lines
 from onnxspec.report.verdict import verdict
 from onnxspec.results import Coverage, Layer, Report
@@ -58,12 +58,17 @@ def print_reports(reports: Sequence[Report], file: IO[str], *, width: int | None
         _print(console, report)
 
 
+def _text(text: str, style: str = "") -> Text:
+    """Show text that may come from a model or a saved report: the terminal obeys none of it."""
+    return Text(plain(text), style=style)
+
+
 def _print(console: Console, report: Report) -> None:
     model = report.model
     opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in model.opset_import.items())
     facts = " · ".join(part for part in (_bytes(model.bytes), opsets, model.producer) if part)
-    console.print(Text(model.path, style="bold"), overflow="fold")
-    console.print(Text(facts), overflow="fold")
+    console.print(_text(model.path, style="bold"), overflow="fold")
+    console.print(_text(facts), overflow="fold")
     for line in coverage_lines(report):
         _print_list(console, line)
     console.print()
@@ -82,7 +87,7 @@ def _print_verdict(console: Console, report: Report) -> None:
     found = verdict(report)
     if found is None:
         return
-    console.print(Text.assemble(("Verdict: ", "bold"), found.headline), overflow="fold")
+    console.print(Text.assemble(("Verdict: ", "bold"), plain(found.headline)), overflow="fold")
     for line in found.details:
         _print_list(console, f"  {line}")
     console.print()
@@ -91,17 +96,17 @@ def _print_verdict(console: Console, report: Report) -> None:
 def _print_list(console: Console, line: str) -> None:
     """Print a list of things; a number stays with what it counts."""
     for part in packed(line, console.width):
-        console.print(Text(part), overflow="fold")
+        console.print(_text(part), overflow="fold")
 
 
 def _print_layers(console: Console, report: Report) -> None:
     """Print a line for each layer, or one layer in full where only one was asked for."""
     shown = [layer for layer in report.layers if layer.reason != "not_selected"]
     if len(shown) < report.summary.layers:
-        console.print(Text(f"{len(shown)} of {report.summary.layers} layers are shown"))
+        console.print(_text(f"{len(shown)} of {report.summary.layers} layers are shown"))
     if len(shown) == 1 < report.summary.layers:
         for line in detail_lines(shown[0]):
-            console.print(Text(line), overflow="fold")
+            console.print(_text(line), overflow="fold")
         return
     judged = report.settings.get("effort") != "fast"
     console.print((_verdict_table if judged else _number_table)(shown, console.width))
@@ -156,13 +161,13 @@ def _verdict_table(layers: Sequence[Layer], width: int) -> Table:
         decided = layer.phase if layer.phase != "undecided" else None
         told = decided or layer.reason or layer.reasons.get("phase", "undecided")
         cells = (
-            Text(_shape(layer)),
-            Text(_number(layer.alpha, 2) or "-"),
-            Text("" if layer.alpha_ci is None else f"{layer.alpha_ci[0]:.1f}-{layer.alpha_ci[1]:.1f}"),
-            Text("" if layer.n_tail is None else str(layer.n_tail)),
-            Text(shortened(told, 13)),
-            Text(shortened(trained or "-", 10), style="yellow" if trained == "noise" else ""),
-            Text(_sparkline(layer)),
+            _text(_shape(layer)),
+            _text(_number(layer.alpha, 2) or "-"),
+            _text("" if layer.alpha_ci is None else f"{layer.alpha_ci[0]:.1f}-{layer.alpha_ci[1]:.1f}"),
+            _text("" if layer.n_tail is None else str(layer.n_tail)),
+            _text(shortened(told, 13)),
+            _text(shortened(trained or "-", 10), style="yellow" if trained == "noise" else ""),
+            _text(_sparkline(layer)),
         )
         rows.append((cells, _style(layer)))
     return _filled(columns, layers, rows, width)
@@ -189,14 +194,14 @@ def _number_table(layers: Sequence[Layer], width: int) -> Table:
     rows = []
     for layer in layers:
         cells = (
-            Text(shortened(layer.role, 10)),
-            Text(_shape(layer)),
-            Text(_with_error(layer.alpha, layer.alpha_stderr)),
-            Text(_number(layer.D, 3)),
-            Text("" if layer.n_tail is None else str(layer.n_tail)),
-            Text(_number(layer.stable_rank, 1)),
-            Text(_number(layer.log_norm, 2)),
-            Text(_note(layer)),
+            _text(shortened(layer.role, 10)),
+            _text(_shape(layer)),
+            _text(_with_error(layer.alpha, layer.alpha_stderr)),
+            _text(_number(layer.D, 3)),
+            _text("" if layer.n_tail is None else str(layer.n_tail)),
+            _text(_number(layer.stable_rank, 1)),
+            _text(_number(layer.log_norm, 2)),
+            _text(_note(layer)),
         )
         rows.append((cells, _style(layer)))
     return _filled(columns, layers, rows, width)
@@ -212,11 +217,11 @@ def _weight_table(layers: Sequence[Layer], width: int) -> Table:
             arrives = f"{layer.place.removeprefix('main/')}: {arrives}"
         note = arrives if layer.status != "failed" else f"failed: {layer.reason}"
         cells = (
-            Text(shortened(layer.role, 10)),
-            Text(shortened(layer.op_type, 12)),
-            Text("x".join(map(str, layer.shape))),
-            Text(layer.dtype),
-            Text(shortened(note, max(18, width - 62))),
+            _text(shortened(layer.role, 10)),
+            _text(shortened(layer.op_type, 12)),
+            _text("x".join(map(str, layer.shape))),
+            _text(layer.dtype),
+            _text(shortened(note, max(18, width - 62))),
         )
         rows.append((cells, "red" if layer.status == "failed" else ""))
     return _filled(columns, layers, rows, width)
@@ -237,7 +242,7 @@ def _filled(
         table.add_column(name, justify="right" if name in NUMERIC else "left", no_wrap=True)
     names = short_names([layer.name for layer in layers], max(LEAST_NAME, width - sum(widths[i] for i in kept) - 1))
     for name, (cells, style) in zip(names, rows):
-        table.add_row(Text(name), *(cells[i] for i in kept), style=style)
+        table.add_row(_text(name), *(cells[i] for i in kept), style=style)
     return table
 
 
@@ -268,7 +273,7 @@ def _note(layer: Layer) -> str:
 def _print_summary(console: Console, report: Report) -> None:
     summary = report.summary
     console.print(
-        Text(
+        _text(
             f"Summary of {summary.layers} layers: {summary.layers_averaged} averaged, "
             f"{summary.layers_fitted} with a power-law fit"
         )
@@ -293,22 +298,22 @@ def _print_notes(console: Console, report: Report) -> None:
     skips = [skip for skip in report.skipped if skip.reason != "not_computed"]
     if skips:
         console.print()
-        console.print(Text("Skipped or failed slots"))
+        console.print(_text("Skipped or failed slots"))
         for skip in skips[:MAX_SKIPS]:
             detail = f" ({skip.detail})" if skip.detail else ""
-            console.print(Text(f"  {shortened(skip.slot, 60)}: {skip.reason}{detail}"), overflow="fold")
+            console.print(_text(f"  {shortened(skip.slot, 60)}: {skip.reason}{detail}"), overflow="fold")
         if len(skips) > MAX_SKIPS:
             rest = Counter(skip.reason for skip in skips[MAX_SKIPS:])
-            console.print(Text(f"  and {', '.join(f'{n} more: {reason}' for reason, n in sorted(rest.items()))}"))
+            console.print(_text(f"  and {', '.join(f'{n} more: {reason}' for reason, n in sorted(rest.items()))}"))
     others = [d for d in report.diagnostics if d.subject is None or d.subject not in {x.name for x in report.layers}]
     if others:
         console.print()
-        console.print(Text("Diagnostics"))
+        console.print(_text("Diagnostics"))
         for diagnostic in others[:MAX_SKIPS]:
             subject = f" [{shortened(diagnostic.subject, 40)}]" if diagnostic.subject else ""
-            console.print(Text(f"  {diagnostic.severity}: {diagnostic.code}: {diagnostic.message}{subject}"))
+            console.print(_text(f"  {diagnostic.severity}: {diagnostic.code}: {diagnostic.message}{subject}"))
         if len(others) > MAX_SKIPS:
-            console.print(Text(f"  and {len(others) - MAX_SKIPS} more"))
+            console.print(_text(f"  and {len(others) - MAX_SKIPS} more"))
 
 
 def _bytes(count: int) -> str:

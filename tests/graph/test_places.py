@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from onnxspec.engine import analyze
 from tests.graph.build import rng
 from tests.graph.text import matrix, parsed, run, surveyed
 
@@ -273,3 +274,26 @@ def test_parameters_in_attributes_are_counted(tmp_path: Path) -> None:
         ("LinearRegressor_0:coefficients", "unsupported_op", 80)
     ]
     assert sorted((a.reason, a.tensor.size) for a in found.accounts) == [("unsupported_op", 80), ("vector", 4)]
+
+
+def test_sparse_weights_are_analysed_like_dense_ones(tmp_path: Path) -> None:
+    """Their content is that of values, indices and dims; an index that stands twice has no one meaning."""
+    dense = np.where(rng(6).random((64, 64)) < 0.3, rng(7).standard_normal((64, 64)), 0).astype(np.float32)
+    flat = np.flatnonzero(dense)
+    layers = []
+    for name, indices in (("sparse", flat), ("turned", flat[::-1].copy()), ("twice", np.zeros_like(flat))):
+        model = parsed("g (float[64, 64] x) => (float[64, 64] y) { y = MatMul (x, w) }")
+        values = numpy_helper.from_array(dense.reshape(-1)[indices], "w")
+        stored = numpy_helper.from_array(indices, "i")
+        model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, stored, [64, 64]))
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(model.SerializeToString())
+        layers.append(analyze(path, effort="fast").layers[0])
+    plain = parsed("g (float[64, 64] x) => (float[64, 64] y) { y = MatMul (x, w) }", {"w": dense})
+    path.write_bytes(plain.SerializeToString())
+    wanted = analyze(path, effort="fast").layers[0]
+    sparse, turned, twice = layers
+    assert (twice.status, twice.reason) == ("failed", "invalid_sparse")
+    for layer in (sparse, turned):
+        assert (layer.status, layer.value_hash, layer.norm) == ("ok", wanted.value_hash, wanted.norm)
+    assert len({sparse.content_hash, turned.content_hash, wanted.content_hash}) == 3

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,10 @@ import pytest
 
 import onnxspec
 from fixtures.hostile.saved import CASES, SavedCase
+from onnxspec.errors import OnnxspecError
+from onnxspec.policy import check, load_policy, profile
+from onnxspec.report.check_formats import CHECK_FORMATS, check_formatter
+from onnxspec.report.interface import FORMATS, formatter
 from tests.hostile.server import Server
 from tests.hostile.test_models import well_behaved
 
@@ -90,8 +97,49 @@ def test_a_policy_from_a_pipe_of_the_shell_is_read(server: Server, folder: Path,
     os.write(writing, b"fail_on = 'error'\nselect = ['OS104']\n")
     os.close(writing)
     try:
-        from onnxspec.policy import load_policy
-
         assert load_policy(f"/dev/fd/{reading}").fail_on == "error"
     finally:
         os.close(reading)
+
+
+EVIL = "=a\x1b[31m\x9b\u202e\x07</script>\r\n::error::b|`"
+
+
+def texts(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Give the place of every text of a tree."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(item, str):
+            yield value, key
+        elif isinstance(item, (dict, list)):
+            yield from texts(item)
+
+
+def test_no_text_of_a_report_reaches_a_terminal_or_a_page_as_it_is(report: dict[str, Any]) -> None:
+    """Every text that a report may hold is evil at once: each format writes all of them as escapes."""
+    changed = json.loads(json.dumps(report))
+    changed["diagnostics"].append({"code": "a", "severity": "error", "message": "m", "subject": "s"})
+    changed["skipped"].append(
+        {"slot": "s", "op_type": "o", "tensor": "t", "shape": [2], "dtype": "d", "parameters": 2, "reason": "r"}
+        | {"detail": "d"}
+    )
+    taken = 0
+    for container, key in list(texts(changed)):
+        before, container[key] = container[key], EVIL
+        try:
+            onnxspec.Report.from_json(json.dumps(changed))
+            taken += 1
+        except OnnxspecError:
+            container[key] = before
+    assert taken > 100
+    found = onnxspec.Report.from_json(json.dumps(changed))
+    judgement = check(found, profile("strict"))
+    written = {name: formatter(name)([found]) for name in FORMATS if name != "parquet"}
+    written |= {f"check_{name}": check_formatter(name)([judgement]) for name in CHECK_FORMATS}
+    for name, text in written.items():
+        bad = {c for c in text if not c.isprintable() and c != "\n"}
+        assert not bad, (name, bad)
+        if name in ("html", "junit"):
+            assert "</script>\\r" not in text, name
+        assert not any(line.startswith("::error::b") for line in text.splitlines()), name
+    for row in csv.reader(io.StringIO(written["csv"])):
+        assert not any(cell.startswith("=") for cell in row)
