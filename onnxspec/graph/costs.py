@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from onnxspec.errors import TensorError
 from onnxspec.reading import numpy_dtype
 
-if TYPE_CHECKING:
-    from onnxspec.graph.constants import Constant
-
-__all__ = ["FEW", "Budget"]
+__all__ = ["FEW", "PER_ELEMENT", "SHARED_WORK", "Budget"]
 
 FEW = 64
 """Steps below a constant that may always be looked at; a decoder has about 5, a recut gate of an LSTM 10."""
@@ -34,6 +31,29 @@ SHARED_WORK = 2**33
 
 PER_ELEMENT = 64
 """Work that each stored element brings: real files stay below 10."""
+
+
+class Step(Protocol):
+    """What is asked of a constant here."""
+
+    @property
+    def inputs(self) -> tuple[Step | None, ...]:
+        """The constants that it is made of."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+
+    @property
+    def dtype(self) -> str:
+        """ONNX element type."""
+
+    @property
+    def steps(self) -> int:
+        """Steps below."""
+
+    def order(self, *, cached: bool) -> Sequence[Step]:
+        """Give the steps below, each after its inputs."""
 
 
 @dataclass(slots=True)
@@ -61,7 +81,7 @@ class Budget:
         if self.counting:
             self.room -= min(self.room, steps * STEP)
 
-    def charge(self, order: Sequence[Constant], *, keeping: int = 0) -> None:
+    def charge(self, order: Sequence[Step], *, keeping: int = 0) -> None:
         """Count the steps of one constant, given in the order in which they are evaluated.
 
         Values of at most `keeping` elements are kept.
@@ -82,7 +102,7 @@ class Budget:
         if work > MAX_WORK or self.counting:
             raise TensorError("over_limit", f"folding it would take {len(order):,} steps over {work:,} elements")
 
-    def reserve(self, constants: Iterable[Constant]) -> dict[int, TensorError]:
+    def reserve(self, constants: Iterable[Step]) -> dict[int, TensorError]:
         """Count constants that load after the survey, those of few steps first; give the problems by identity.
 
         What it looks at is bounded as well: of graphs of many steps that follow one that was too long, none.
@@ -99,7 +119,7 @@ class Budget:
         return problems
 
 
-def _cost(order: Sequence[Constant], keeping: int) -> tuple[int, int]:
+def _cost(order: Sequence[Step], keeping: int) -> tuple[int, int]:
     """Give the elements of all steps, and the most bytes that are held at a time."""
     uses: dict[int, int] = {}
     for current in order:
@@ -121,7 +141,7 @@ def _cost(order: Sequence[Constant], keeping: int) -> tuple[int, int]:
     return work, most
 
 
-def _bytes(constant: Constant) -> int:
+def _bytes(constant: Step) -> int:
     """Give the bytes of a value in memory; where its type is unknown it cannot be had."""
     try:
         return constant.size * numpy_dtype(constant.dtype).itemsize
