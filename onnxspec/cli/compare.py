@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown"}
+ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".html": "html", ".htm": "html"}
 ALLOW = "Exit 1 where anything else happened to a layer, 4 where it cannot be told; such as identical,cast,rounding."
 
 
@@ -34,7 +34,7 @@ def compare(
     ] = None,
     allow: Annotated[str | None, typer.Option(metavar="VERDICTS", help=ALLOW)] = None,
     format_name: Annotated[
-        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="table, json, csv or markdown.")
+        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="table, json, csv, markdown or html.")
     ] = None,
     output: Annotated[
         list[str] | None, typer.Option("--output", "-o", metavar="FILE", help="Write FILE, or fmt=FILE; repeatable.")
@@ -81,7 +81,7 @@ def compare(
             job=job,
         )
     comparison: Comparison = inert(found.comparison)
-    _write(comparison, wanted)
+    _write(comparison, found.reports, wanted)
     codes = [of_report(report) for report in found.reports]
     if allowed is not None:
         codes.append(_judged(comparison, allowed, quiet=quiet))
@@ -110,12 +110,18 @@ def _targets(format_name: str | None, outputs: Sequence[str]) -> list[Target]:
     return found
 
 
-def _write(comparison: Comparison, wanted: Sequence[Target]) -> None:
+def _write(comparison: Comparison, reports: tuple[Report, Report], wanted: Sequence[Target]) -> None:
+    """Write each format; the page shows the spectra that the two reports hold."""
     from onnxspec.cli.output import write_text
     from onnxspec.report.comparison import comparison_formatter
 
     for name, path in wanted:
-        write_text(comparison_formatter(name)(comparison), path)
+        if name == "html":
+            from onnxspec.report.comparison_html import render
+
+            write_text(render(comparison, reports), path)
+        else:
+            write_text(comparison_formatter(name)(comparison), path)
 
 
 def _side(path: str, limits: Limits) -> Report | Source:

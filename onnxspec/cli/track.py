@@ -26,7 +26,7 @@ def track(
     ],
     format_name: Annotated[
         str | None,
-        typer.Option("--format", "-f", metavar="FORMAT", help="table, json, csv or markdown (default: table)."),
+        typer.Option("--format", "-f", metavar="FORMAT", help="table, json, csv, markdown or html (default: table)."),
     ] = None,
     output: Annotated[
         list[str] | None, typer.Option("--output", "-o", metavar="FILE", help="Write FILE, or fmt=FILE; repeatable.")

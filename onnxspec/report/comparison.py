@@ -238,9 +238,17 @@ def json(found: Comparison) -> str:
     return found.to_json()
 
 
+def html(found: Comparison) -> str:
+    """Give a self-contained page; with the reports of both models, `comparison_html.render` draws their spectra too."""
+    from onnxspec.report.comparison_html import render
+
+    return render(found)
+
+
 COMPARISON_FORMATS: Mapping[str, Callable[[Comparison], str]] = {
     "table": table,
     "json": json,
     "markdown": markdown,
     "csv": csv,
+    "html": html,
 }

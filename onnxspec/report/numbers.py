@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["MISSING", "fixed", "interval", "short", "size"]
+__all__ = ["MISSING", "fixed", "interval", "short", "size", "value"]
 
 MISSING = "–"
 MINUS = "\u2212"
@@ -35,6 +35,13 @@ def short(value: float | int | None, digits: int = 4) -> str:
             mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
             text = f"{mantissa}e{int(exponent)}"
     return text.replace("-", MINUS)
+
+
+def value(number: float | None, digits: int = 4) -> str:
+    """Give a number as `short` does, and a whole one without decimals: ranks and spikes that were kept as floats."""
+    if number is not None and math.isfinite(number) and abs(number) < 1e9 and float(number).is_integer():
+        return short(int(number))
+    return short(number, digits)
 
 
 def fixed(value: float | int | None, digits: int) -> str:

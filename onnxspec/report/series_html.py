@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Any
 
 from onnxspec.report._plain import word
-from onnxspec.report.html import fill, markup, stylesheet
+from onnxspec.report.page import MAX_NAME, fill, markup
 from onnxspec.report.series_words import by_set, chance, heading, missing, short, too_small, verdict
 from onnxspec.report.svg.scatter import SIGNS, Line, Point, group_styles, group_symbols, scatter
 from onnxspec.results.series import Member, Paradox, Relation, Series, Statistic
@@ -15,7 +15,6 @@ __all__ = ["render"]
 
 COLUMNS = ("n", "tau", "95 %", "p", "rho", "p", "r", "p", "R2", "RMSE", "LOO", "slope")
 MOST_CHARTS = 24
-MAX_NAME = 96
 
 
 def render(series: Series) -> str:
@@ -24,7 +23,8 @@ def render(series: Series) -> str:
     shown = min(max(len(groups), 1), len(SIGNS))
     return fill(
         "series.html",
-        style=markup(f"{stylesheet()}{group_styles(shown)}"),
+        script=False,
+        style=group_styles(shown),
         symbols=markup(group_symbols(shown)),
         title=word(PurePath(series.source.replace("\\", "/")).name or "series", MAX_NAME),
         headline=_headline(series),

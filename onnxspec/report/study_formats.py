@@ -17,7 +17,13 @@ SERIES_FORMATS = {
     "markdown": "series_markdown",
     "html": "series_html",
 }
-TRACK_FORMATS = {"table": "track_table", "json": "study_json", "csv": "study_csv", "markdown": "track_markdown"}
+TRACK_FORMATS = {
+    "table": "track_table",
+    "json": "study_json",
+    "csv": "study_csv",
+    "markdown": "track_markdown",
+    "html": "track_html",
+}
 """Each format and its module in `onnxspec.report`."""
 
 

@@ -42,7 +42,7 @@ LIBRARIES = {
     "typer": {"cli/"},
     "rich": {"cli/", "report/fleet.py", "report/table.py"},
     "matplotlib": {"plots/"},
-    "jinja2": {"report/html.py"},
+    "jinja2": {"report/page.py"},
     "distributed": {"distributed.py"},
     "onnxruntime": {"graph/runtime.py", "graph/runtime_child.py"},
     "powerlaw": {"fits/cross_check.py"},

@@ -29,7 +29,8 @@ def pair(fixtures: Path, tmp_path: Path) -> tuple[str, str]:
 
 
 def test_formats_agree(run: Run, pair: tuple[str, str], tmp_path: Path) -> None:
-    done = run("compare", *pair, "-f", "table", "-o", "json=c.json", "-o", "csv=c.csv", "-o", "markdown=c.md")
+    outputs = [part for name in ("json", "csv", "markdown", "html") for part in ("-o", f"{name}=c.{name}")]
+    done = run("compare", *pair, "-f", "table", *outputs)
     assert done.returncode == 0
     assert "3 identical, 1 cast" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()[2:]) <= 80
@@ -37,7 +38,10 @@ def test_formats_agree(run: Run, pair: tuple[str, str], tmp_path: Path) -> None:
     assert found["verdicts"] == {"identical": 3, "cast": 1}
     rows = list(csv.DictReader(io.StringIO((tmp_path / "c.csv").read_text())))
     assert sorted(row["verdict"] for row in rows) == ["cast", "identical", "identical", "identical"]
-    assert "**cast**" in (tmp_path / "c.md").read_text()
+    assert "**cast**" in (tmp_path / "c.markdown").read_text()
+    page = (tmp_path / "c.html").read_text(encoding="utf-8")
+    assert "1 of 4 paired layers changed: cast 1." in page
+    assert page.count("Log-log ESD of a and b") == 1
 
 
 @pytest.mark.parametrize(("allow", "expected"), [("identical,cast", 0), ("identical", 1), ("sunshine", 2)])
@@ -54,6 +58,9 @@ def test_saved_reports_are_compared(run: Run, pair: tuple[str, str], tmp_path: P
         paths[-1].write_text(onnxspec.analyze(model, effort="fast", jobs=1).to_json())
     done = run("compare", *paths, "--allow", "identical")
     assert "from saved reports" in done.stdout
+    page = run("compare", *paths, "-f", "html").stdout
+    assert "Made from saved reports" in page
+    assert "Log-log ESD of a and b" in page
     assert done.returncode == 4
 
 

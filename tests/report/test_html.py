@@ -20,7 +20,8 @@ import pytest
 
 import onnxspec
 from onnxspec.catalogue import entries, find
-from onnxspec.report.html import _script, render
+from onnxspec.report.html import render
+from onnxspec.report.page import script_of_pages
 from onnxspec.report.sentences import headline, layer_sentences, model_sentences
 from onnxspec.report.table import coverage_lines
 from onnxspec.report.verdict import verdict
@@ -257,7 +258,7 @@ def test_the_script_loses_spaces_and_nothing_else() -> None:
     texts = re.compile(r'"[^"]*"|\'[^\']*\'')
     source = (files("onnxspec.report") / "templates" / "report.js").read_text(encoding="utf-8")
     source = "\n".join(line for line in source.splitlines() if not line.strip().startswith("//"))
-    squeezed = _script()
+    squeezed = script_of_pages()
     assert texts.findall(squeezed) == texts.findall(source)
     assert "".join(texts.sub("", squeezed).split()) == "".join(texts.sub("", source).split())
     assert len(squeezed) < 0.85 * len(source)

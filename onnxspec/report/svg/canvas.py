@@ -10,15 +10,27 @@ from html import escape
 
 from onnxspec.report.numbers import short
 
-__all__ = ["HEIGHT", "WIDTH", "Scale", "axis_names", "frame", "polyline", "steps", "svg", "text", "vertical"]
+__all__ = [
+    "HEIGHT",
+    "WIDTH",
+    "Scale",
+    "axis_names",
+    "frame",
+    "outline",
+    "polyline",
+    "steps",
+    "straightened",
+    "svg",
+    "text",
+    "vertical",
+]
 
 WIDTH, HEIGHT = 640, 400
 LEFT, RIGHT, TOP, BOTTOM = 84, 12, 38, 68
 EM = 21
-SHARED = {
-    ("eigenvalue of X", "density"): "ad",
-    ("rank", "eigenvalue of X"): "ar",
-}  # named once for all charts of a page
+SHARED = {("eigenvalue of X", "density"): "ad", ("rank", "eigenvalue of X"): "ar"}
+"""Names of axes that stand in a page once for all charts."""
+
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -128,7 +140,8 @@ def frame(x: Scale, y: Scale, x_name: str, y_name: str, *, rows: int = 4, column
     levels = [(y(value), label) for value, label in y.ticks(rows)]
     grid = "".join(f"M{x.start} {level}H{x.end}" for level, _ in levels)
     down = "".join(text(x.start - 8, level + em // 3, label) for level, label in levels)
-    under = "".join(text(x(value), y.start + round(1.25 * em), label) for value, label in x.ticks(columns))
+    ticks = x.ticks(columns) if columns else []
+    under = "".join(text(x(value), y.start + round(1.25 * em), label) for value, label in ticks)
     shared = SHARED.get((x_name, y_name))
     names = f'<use href="#{shared}"/>' if shared and em == EM else _names(x, y, x_name, y_name, em)
     return f'<path class="g" d="{grid}M{x.start} {y.start}H{x.end}"/><g class="e">{down}</g>{under}{names}'
@@ -143,6 +156,17 @@ def axis_names() -> str:
 def _names(x: Scale, y: Scale, x_name: str, y_name: str, em: int) -> str:
     under = text((x.start + x.end) // 2, y.start + round(2.8 * em), x_name)
     return under + text(0, y.end - round(0.8 * em), y_name, "s")
+
+
+def outline(x: Scale, y: Scale, edges: Sequence[float], heights: Sequence[float], kind: str) -> str:
+    """Draw the upper edge of a histogram as a line."""
+    at, level = x(edges[0]), y.start
+    path = [f"M{at} {level}"]
+    for edge, height in zip(edges[1:], heights):
+        top, right = y(height) if height > 0.0 else y.start, x(edge)
+        path.append((f"v{top - level}" if top != level else "") + (f"h{right - at}" if right > at else ""))
+        level, at = top, max(at, right)
+    return f'<path class="{kind}" d="{"".join(path)}V{y.start}"/>'
 
 
 def steps(x: Scale, y: Scale, edges: Sequence[float], heights: Sequence[float]) -> str:

@@ -54,7 +54,7 @@
           || selects.some(([s, column]) => s.value && (text(row.cells[column]) || "none") !== s.value);
         shown += !row.hidden;
       });
-      tools.querySelector(".shown").textContent = shown + " of " + rows.length + " layers";
+      tools.querySelector(".shown").textContent = shown + " of " + rows.length + " " + (tools.querySelector(".shown").dataset.unit || "layers");
     };
     tools.addEventListener("input", filter);
     filter();
