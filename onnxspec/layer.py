@@ -103,6 +103,8 @@ def _measure(layer: Layer, values: Values, facts: ValueFacts, dtype: str, settin
         fit = _no_fit(pooled, "depthwise")
     elif (beyond := _out_of_range(pooled)) is not None:
         fit = _no_fit(pooled, beyond)
+    elif _flat(pooled):
+        fit = _no_fit(pooled, "flat_spectrum")
     else:
         fit = fit_power_law(
             pooled.positive_evals, ks=settings.ks, min_tail=settings.min_tail, min_evals=settings.min_evals
@@ -198,6 +200,14 @@ def _out_of_range(pooled: Spectrum) -> str | None:
     if not math.isfinite(float(pooled.evals[0])):
         return "overflow"
     return "underflow" if pooled.rank and pooled.evals[pooled.rank - 1] < np.finfo(np.float64).tiny else None
+
+
+def _flat(pooled: Spectrum) -> bool:
+    """Say whether the singular values differ by no more than the rounding of the stored weights can make them."""
+    if pooled.rank < 2:
+        return False
+    singular = np.sqrt(pooled.evals[[0, pooled.rank - 1]] * pooled.N)
+    return bool(singular[0] - singular[1] <= 2 * pooled.tolerance)
 
 
 def _no_fit(pooled: Spectrum, reason: str | None) -> PowerLawFit:

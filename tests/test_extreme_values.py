@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import helper
 
 import onnxspec
 from fixtures.hostile.values import CASES
 from onnxspec.diagnosis.exchangeability import dispersion_scores, entry_sums
+from tests.graph.build import model
 
 BY_NAME = {case.name: case for case in CASES}
 
@@ -38,3 +40,21 @@ def test_one_value_that_is_all_there_is() -> None:
     assert set(dispersion_scores(entry_sums(W)).values()) == {None}
     W[3, 5] = 1e-30
     assert None not in dispersion_scores(entry_sums(W)).values()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_singular_values_that_rounding_alone_tells_apart_have_no_tail(dtype: type, tmp_path: Path) -> None:
+    """An orthogonal initialisation; alpha would be 3.5e7, and the mean of the model with it."""
+    rng = np.random.default_rng(3)
+    U, V = (np.linalg.qr(rng.standard_normal((n, 60)))[0] for n in (80, 60))
+    for spread, reason in ((0.0, "flat_spectrum"), (0.1, None)):
+        W = (U * (1.0 + spread * np.linspace(-1, 1, 60))) @ V.T
+        nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+        path = tmp_path / "model.onnx"
+        path.write_bytes(model(nodes, {"w": W.astype(dtype)}).SerializeToString())
+        report = onnxspec.analyze(path)
+        layer = report.layers[0]
+        assert (layer.reason, layer.alpha is None) == (reason, reason is not None)
+        assert (report.summary.alpha_mean is None) == (reason is not None)
+        if reason:
+            assert layer.phase == "isometric"

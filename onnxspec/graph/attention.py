@@ -291,6 +291,11 @@ def _attention(operands: Operands) -> list[SlotRole]:
     return attention_slots(operands, 1)
 
 
+def _longformer(operands: Operands) -> list[SlotRole]:
+    """Give the projections of all tokens, and those of the few that attend to everything."""
+    return [*attention_slots(operands, 1), *attention_slots(operands, 4)]
+
+
 def _no_weight(_: Operands) -> list[SlotRole]:
     """Give no slot: what these operators are fed are data, biases, masks and tables of angles."""
     return []
@@ -300,6 +305,7 @@ HANDLERS: dict[str, Handler] = {
     f"{MS}.Attention": _attention,
     f"{MS}.DecoderMaskedSelfAttention": _attention,
     f"{MS}.GroupQueryAttention": _no_weight,
+    f"{MS}.LongformerAttention": _longformer,
     f"{MS}.MultiHeadAttention": _no_weight,
     f"{MS}.PackedAttention": _attention,
     f"{MS}.PackedMultiHeadAttention": _no_weight,

@@ -342,6 +342,9 @@ class Constants:
             return self._leaf(tensor)
         if node.op_type == "Identity" and inputs and inputs[0] is not None:
             return inputs[0]
+        element = _element(inputs) if node.op_type == "SequenceAt" and not node.domain else None
+        if element is not None:
+            return element
         first = inputs[0] if inputs else None
         keys = tuple(None if i is None else i.key for i in inputs)
         key = self._intern((node.domain, node.op_type, output, _attributes_key(node), keys))
@@ -435,6 +438,21 @@ def _attributes_key(node: Node) -> tuple[object, ...]:
         value = node.attributes[name].value
         items.append((name, value.location if isinstance(value, StoredTensor) else repr(value)))
     return tuple(items)
+
+
+def _element(inputs: Sequence[Constant | None]) -> Constant | None:
+    """Give the tensor that a SequenceAt takes from a sequence of constants, where its place is constant too."""
+    sequence, place = [*inputs, None, None][:2]
+    if sequence is None or place is None or sequence.node is None or sequence.node.op_type != "SequenceConstruct":
+        return None
+    if place.problem is not None or place.size != 1 or place.dtype not in ("int32", "int64"):
+        return None
+    try:
+        position = int(place.load().reshape(-1)[0])
+    except TensorError:
+        return None
+    count = len(sequence.inputs)
+    return sequence.inputs[position] if -count <= position < count else None
 
 
 def _makes_fills(node: Node, inputs: Sequence[Constant]) -> bool:

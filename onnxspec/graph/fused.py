@@ -39,6 +39,11 @@ def _fused_matmul(operands: Operands) -> list[SlotRole]:
     return slots
 
 
+def _gemm_fast_gelu(operands: Operands) -> list[SlotRole]:
+    """Describe ``GemmFastGelu``: a MatMul with its weight on the right, a bias and an activation."""
+    return [dense(1, outputs_first=False)] if len(operands.shape(1)) == 2 else []
+
+
 def _rows_first(*, outputs_first: bool) -> layouts.Layout:
     """Make the layout of a stack whose first axis is each matrix's last but one."""
     inner = layouts.outputs_first if outputs_first else layouts.inputs_first
@@ -173,6 +178,7 @@ HANDLERS: dict[str, Handler] = {
     f"{MS}.EmbedLayerNormalization": _tables,
     f"{MS}.FusedMatMul": _fused_matmul,
     f"{MS}.FusedMatMulActivation": _fused_matmul,
+    f"{MS}.GemmFastGelu": _gemm_fast_gelu,
     f"{MS}.MoE": _experts,
     f"{MS}.TransposeMatMul": _fused_matmul,
 }

@@ -32,7 +32,8 @@ _OUTER = re.compile(r"^(?:(?:Stateful)?PartitionedCall(?:_\d+)?|ConstantFolding|
 _OPERATIONS = re.compile(
     r"""^(?:
         weights? | kernel | [Ww] | w_\d+ | embeddings?_table | W_all
-      | MatMul | Gemm | FusedMatMul | FusedConv | FusedGemm | Conv | ConvTranspose | Gather | LSTM | GRU | RNN
+      | MatMul | Gemm | FusedMatMul | FusedConv | FusedGemm | GemmFastGelu | NhwcFusedConv
+      | Conv | ConvTranspose | Gather | LSTM | GRU | RNN
       | Einsum | einsum | Conv[123]D | convolution | depthwise | DepthwiseConv2dNative | separable_conv2d
       | conv2d_transpose | ExpandDims | ReadVariableOp | VariableV2 | resource | read | read_enter | Enter
       | GatherV2 | embedding_lookup | Tensordot | BiasAdd | Cast | transpose | Transpose | Reshape | Const

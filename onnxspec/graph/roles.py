@@ -176,6 +176,7 @@ def _gather(operands: Operands) -> list[SlotRole]:
 _PLAIN: dict[str, Handler] = {
     "com.microsoft.FusedConv": _conv,
     "com.microsoft.FusedGemm": _gemm,
+    "com.microsoft.NhwcFusedConv": _conv,  # its data stand channels last, its kernel as that of Conv
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "DeformConv": _conv,

@@ -22,7 +22,8 @@ OPS = tuple(
     b"Split Expand Tile Range ConstantOfShape Constant Cast Identity Pow Sqrt Pad Where Einsum LSTM GRU RNN "
     b"DequantizeLinear QuantizeLinear QLinearMatMul QLinearConv MatMulInteger ConvInteger MatMulNBits "
     b"Attention MultiHeadAttention GroupQueryAttention FusedMatMul FusedConv QAttention DynamicQuantizeLSTM "
-    b"GatherBlockQuantized NhwcFusedConv Loop If Scan LinearClassifier SVMRegressor BatchNormalization Dropout".split()
+    b"GatherBlockQuantized NhwcFusedConv GemmFastGelu LongformerAttention SequenceConstruct "
+    b"SequenceAt Loop If Scan LinearClassifier SVMRegressor BatchNormalization Dropout".split()
 )
 
 

@@ -112,6 +112,11 @@ TEXTS: tuple[tuple[str, dict[str, np.ndarray]], ...] = (
         "g (float[n, 8] x) => (y) { d, m = com.microsoft.DynamicQuantizeMatMul(x, c, s, z) y = Identity(d) }",
         {"c": _codes(np.int8, 8, 8), "s": np.float32(0.1), "z": np.int8(0)},
     ),
+    (
+        "g (float[n, 8] x) => (y) { s = SequenceConstruct(w, v) u = SequenceAt(s, i)"
+        " h = com.microsoft.GemmFastGelu(x, u, b) y = MatMul(h, w) }",
+        {"w": W, "v": W * 2, "i": np.array(1), "b": _floats(8)},
+    ),
     ("g (float[n, 8] x) => (y) { y = com.microsoft.FusedMatMul <transB = 1> (x, w) }", {"w": W}),
     ('g (float[n, 8] x) => (y) { y = Einsum <equation = "ni,io->no"> (x, w) }', {"w": W}),
     ("g (float[n, 8] x) => (y) { y = who.knows.Magic(x, w) }", {"w": W}),

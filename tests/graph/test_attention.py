@@ -241,6 +241,60 @@ def test_fused_conv(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values, np.stack([got[0, :, 0], got[1, :, 1]]))
 
 
+def documented(operator: str, position: int) -> str:
+    """Give what onnxruntime's own schema says of an input; its CPU build does not run these operators."""
+    schemas = onnxruntime.capi._pybind_state.get_all_operator_schema()
+    return next(s for s in schemas if (s.domain, s.name) == ("com.microsoft", operator)).inputs[position].description
+
+
+def test_gemm_fast_gelu(tmp_path: Path) -> None:
+    """By its documentation: MatMul and FastGelu in one, which the CPU runs apart (`FastGelu` adds the bias)."""
+    w, b = rng(21).standard_normal((12, 9)).astype(np.float32), rng(22).standard_normal(9).astype(np.float32)
+    fused = parsed("g (float[n,12] x) => (float[n,9] y) { y = com.microsoft.GemmFastGelu(x, w, b) }", {"w": w, "b": b})
+    apart = parsed(
+        "g (float[12,12] x) => (float[12,9] h, float[12,9] y) { h = MatMul(x, w) y = com.microsoft.FastGelu(h, b) }",
+        {"w": w, "b": b},
+    )
+    found, weights = surveyed(fused, tmp_path)
+    ((weight, values),) = weights.values()
+    assert (weight.role, weight.used_by, found.skipped) == ("dense", ["GemmFastGelu_0:1"], [])
+    np.testing.assert_array_equal(matrix(values).T, run(apart, x=np.eye(12, dtype=np.float32))[0])
+
+
+def test_nhwc_fused_conv(tmp_path: Path) -> None:
+    """Its kernel stands as that of Conv, says the schema; only its data stand channels last."""
+    assert "[M, C/group, kH, kW]" in documented("NhwcFusedConv", 1)
+    w = rng(23).standard_normal((8, 3, 2, 2)).astype(np.float32)
+    texts = {
+        "fused": "g (float[n,5,5,6] x) => (y) { y = com.microsoft.NhwcFusedConv <group = 2> (x, w) }",
+        "plain": "g (float[n,6,5,5] x) => (y) { y = Conv <group = 2> (x, w) }",
+    }
+    values = {}
+    for name, text in texts.items():
+        found, weights = surveyed(parsed(text, {"w": w}), tmp_path)
+        ((weight, values[name]),) = weights.values()
+        assert (weight.role, found.skipped) == ("conv", [])
+    np.testing.assert_array_equal(values["fused"], values["plain"])
+
+
+def test_longformer_attention(tmp_path: Path) -> None:
+    """Two fused projections, query, key and value side by side as in Attention; the schema gives their shape."""
+    assert all("(hidden_size, 3 * hidden_size)" in documented("LongformerAttention", i) for i in (1, 4))
+    w, g = (rng(seed).standard_normal((8, 24)).astype(np.float32) for seed in (24, 25))
+    text = """g (float[n,8,8] x, float[n,8] mask, int32[n,8] flags) => (y) {
+        y = com.microsoft.LongformerAttention <num_heads = 2, window = 2> (x, w, b, mask, g, b, flags)
+    }"""
+    found, weights = surveyed(parsed(text, {"w": w, "g": g, "b": np.zeros(24, np.float32)}), tmp_path)
+    assert [(weight.role, weight.slot.part) for weight in found.weights] == 2 * [
+        ("attention_qkv", None), ("dense", "query"), ("dense", "key"), ("dense", "value")
+    ]  # fmt: skip
+    for number, (weight, values) in enumerate(weights.values()):
+        stored = (w, g)[number // 4]
+        part = slice(None) if number % 4 == 0 else slice(8 * (number % 4 - 1), 8 * (number % 4))
+        np.testing.assert_array_equal(matrix(values).T, stored[:, part])
+        assert weight.used_by == [f"LongformerAttention_0:{(1, 4)[number // 4]}"]
+
+
 def test_embeddings_of_three_tables(tmp_path: Path) -> None:
     text = """g (int32[1, n] ids, int32[1, n] segments) => (float[1, n, 16] y, int32[1] m, float[1, n, 16] total) {
         y, m, total = com.microsoft.EmbedLayerNormalization <epsilon = 0.00001>

@@ -238,3 +238,28 @@ def test_a_mask_of_the_same_size_does_not_stand_for_the_weight(tmp_path: Path) -
     ((weight, values),) = weights.values()
     np.testing.assert_array_equal(matrix(values).T.astype(np.float32), implied)
     assert (weight.tensor, weight.dtype) == ("w", "float32")
+
+
+@pytest.mark.parametrize(("place", "taken"), [(1, 1), (-3, 0), (0, 0)])
+def test_a_weight_taken_from_a_sequence_of_constants(place: int, taken: int, tmp_path: Path) -> None:
+    held = [rng(seed).standard_normal((9, 9)).astype(np.float32) for seed in (31, 32, 33)]
+    model = parsed(
+        "g (float[9,9] x) => (float[9,9] y) { s = SequenceConstruct(a, b, c) w = SequenceAt(s, i) y = MatMul(x, w) }",
+        dict(zip("abc", held)) | {"i": np.array(place)},
+    )
+    found, weights = surveyed(model, tmp_path)
+    ((weight, values),) = weights.values()
+    np.testing.assert_array_equal(matrix(values).T, run(model, x=np.eye(9, dtype=np.float32))[0])
+    assert (weight.tensor, found.skipped) == ("abc"[taken], [])
+
+
+@pytest.mark.parametrize("place", [3, -4])
+def test_a_place_beyond_a_sequence_costs_its_weight_alone(place: int, tmp_path: Path) -> None:
+    model = parsed(
+        "g (float[9,9] x) => (y, z) { s = SequenceConstruct(w) v = SequenceAt(s, i) "
+        "y = MatMul(x, v) z = MatMul(x, u) }",
+        {"w": W, "u": W * 2, "i": np.array(place)},
+    )
+    found, weights = surveyed(model, tmp_path)
+    assert [weight.tensor for weight, _ in weights.values()] == ["u"]
+    assert [weight.problem.code for weight in found.weights if weight.problem] == ["not_folded"]
