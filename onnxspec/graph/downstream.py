@@ -163,6 +163,8 @@ def _of_rows(
     """Find the constants behind scale and zero point: of the whole table, of its columns or of its rows."""
     gather = operands.node
     axis = attribute(gather, "axis", 0)
+    if not -len(codes.shape) <= axis < len(codes.shape):
+        return None
     found = operands.find(scale)
     if found is not None:
         zeros = operands.find(zero) if zero else None

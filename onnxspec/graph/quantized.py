@@ -149,7 +149,9 @@ def _matmul_integer(operands: Operands) -> list[SlotRole]:
 
 def _conv_integer(operands: Operands) -> list[SlotRole]:
     codes = operands.get(1)
-    return [] if codes is None else _conv(operands, 1, _integer(operands, 1, codes, 0))
+    if codes is None or len(codes.shape) < 3:
+        return []
+    return _conv(operands, 1, _integer(operands, 1, codes, 0))
 
 
 def _integer(operands: Operands, position: int, codes: Constant, axis: int) -> Constant:
@@ -231,7 +233,7 @@ def _matmul_bnb4(operands: Operands) -> list[SlotRole]:
 
 def _gather_block_quantized(operands: Operands) -> list[SlotRole]:
     node, codes, zeros = operands.node, operands.get(0), operands.get(3)
-    if codes is None:
+    if codes is None or len(codes.shape) < 2:
         return []
     axis, block = attribute(node, "gather_axis", 0), attribute(node, "block_size", 128)
     attributes: dict[str, Any] = {"axis": attribute(node, "quantize_axis", 1), "block_size": block}

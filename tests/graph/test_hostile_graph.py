@@ -10,10 +10,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from onnx import helper
 
 import onnxspec
 from fixtures.hostile.graph import CASES, NASTY, GraphCase, many_attributes, many_nodes, many_tensors
+from onnxspec.graph import survey, surveying
+from onnxspec.graph.roles import HANDLERS
+from onnxspec.limits import DEFAULT_LIMITS
+from onnxspec.reading import open_model
+from tests.graph import build
 
 GIB = 2**30
 
@@ -104,3 +111,24 @@ def test_two_hundred_thousand_nodes(write: Callable[[int], bytes], layers: int, 
     assert kilobytes < 2**20
     # 10 s on a core that adds ten million numbers in 0.6 s; a busy machine is slower at both.
     assert seconds < 10 * (NODES / 200_000) * max(1.0, unit / 0.6) + 0.5
+
+
+SHAPES = ((), (0,), (9,), (8, 8), (8, 0), (3, 8, 8), (0, 3, 5), (4, 4, 3, 3), (1, 2, 3, 4, 5))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+@pytest.mark.parametrize("known", sorted(HANDLERS))
+def test_handlers_take_constants_of_any_rank_and_type(
+    known: str, dtype: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no weight for an operator is told from an error of ours: here no error but a `TensorError` is caught."""
+    monkeypatch.setattr(surveying, "MISFITS", ())
+    domain, _, op_type = known.rpartition(".")
+    for shape in SHAPES:
+        arrays = {"c": np.ones(shape, dtype), "s": np.ones((), np.float32), "z": np.zeros((), dtype)}
+        for names in (["c"] * 13, ["x", *["c"] * 12], ["x", "c", "s", "c", "s", "z", "s", "z"], ["x", "c", "z", "z"]):
+            model = build.model([helper.make_node(op_type, names, ["y"], domain=domain)], arrays)
+            path = tmp_path / "model.onnx"
+            path.write_bytes(model.SerializeToString())
+            with open_model(path) as opened:
+                survey(opened, DEFAULT_LIMITS, runtime_folding=False)
