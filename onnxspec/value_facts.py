@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ValueFacts", "facts_of", "value_hash"]
 
-PART = 2**18
+PART = 2**16
 """Elements that are looked at together: they stay in the processor's cache."""
 
 SLAB = 2**20
@@ -142,4 +142,4 @@ def _look(part: NDArray[Any]) -> tuple[int, float, int]:
         highest = int(bits.max())
     top = float(np.array(highest, "<u4").view("<f4"))
     bits -= np.uint32(1)  # zero becomes the largest number
-    return bad, top, int(np.count_nonzero(bits < 0x7FFFFF))
+    return bad, top, 0 if int(bits.min()) >= 0x7FFFFF else int(np.count_nonzero(bits < 0x7FFFFF))

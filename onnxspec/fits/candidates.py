@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Indices = NDArray[np.int64]
 
-__all__ = ["best_candidate", "candidates", "distance", "tail_logs"]
+__all__ = ["best_candidate", "candidates", "distance", "distances", "tail_logs"]
 
 _TWO_SIDED = 1  # order of settings.KSMode
 _SEED2018 = 2
 _SAMPLES = (16, 128, 1024)  # values of a tail that bound its distance, in one round after the other
 _ELEMENTS = 2**18  # of one work array
+_TOGETHER = 2**14  # values of several tails whose distances are computed at once
 _SMALLEST = 2.0**-1000  # below, a quotient may lose digits or vanish
 _LOG_1550 = 1550 * math.log(2.0)
 
@@ -104,6 +105,33 @@ def distance(logs: Array, sums: Array, start: int, ks: int) -> float:
     """
     n = logs.size - start
     return float(_deviations(logs, np.arange(n), np.array([start]), -n / sums[start], n, ks).max())
+
+
+def distances(logs: Array, sums: Array, starts: Indices, ks: int) -> Array:
+    """Give the KS distances of several tails, many short ones at a time.
+
+    Parameters
+    ----------
+    logs, sums, ks
+        As in `distance`.
+    starts : ndarray of int64, ascending
+        Where the tails start.
+
+    Returns
+    -------
+    ndarray of float64, shape (starts,)
+    """
+    found = np.empty(starts.size)
+    first = 0
+    while first < starts.size:
+        longest = logs.size - int(starts[first])
+        part = starts[first : first + max(1, _TOGETHER // longest), np.newaxis]
+        n = logs.size - part
+        places = np.minimum(np.arange(longest), n - 1)  # a shorter tail has its last value several times
+        deviations = _deviations(logs, places, part, -n / sums[part], n, ks)
+        found[first : first + len(part)] = deviations.max(axis=1)
+        first += len(part)
+    return found
 
 
 def best_candidate(x: Array, min_tail: int, ks: int) -> tuple[int, float, float]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from onnxspec._distinct import distinct
-from onnxspec.fits.candidates import best_candidate, candidates, distance, tail_logs
+from onnxspec.fits.candidates import best_candidate, candidates, distances, tail_logs
 from onnxspec.results import PowerLawFit
 from onnxspec.settings import KSMode, Settings
 
@@ -177,7 +177,7 @@ def curve(
         return x[chosen], *chosen_candidates(x, chosen, code)
     logs, sums = tail_logs(x)
     alpha = 1.0 + (x.size - chosen) / sums[chosen]
-    return x[chosen], alpha, np.array([distance(logs, sums, int(start), code) for start in chosen])
+    return x[chosen], alpha, distances(logs, sums, chosen, code)
 
 
 def _scan(x: NDArray[np.float64], min_tail: int, code: int) -> tuple[int, float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnxspec.fits.candidates import best_candidate, candidates, distance, tail_logs
+from onnxspec.fits.candidates import best_candidate, candidates, distance, distances, tail_logs
 from onnxspec.fits.power_law import COMPILED_SCAN, curve, fit_power_law, profile
 from onnxspec.fits.xmin_scan import chosen_candidates, scan_xmin
 
@@ -39,10 +39,11 @@ def test_it_finds_what_the_compiled_scan_finds(n: int, ks: int) -> None:
 def test_every_distance_against_the_compiled_one(ks: int) -> None:
     x = np.sort(samples(300)["ties"])
     starts = candidates(x, 5)
-    alphas, distances = chosen_candidates(x, starts, ks)
-    assert candidates(x, 5).tolist() == starts.tolist()
+    alphas, compiled = chosen_candidates(x, starts, ks)
     logs, sums = tail_logs(x)
-    assert [distance(logs, sums, int(s), ks) for s in starts] == pytest.approx(distances.tolist(), abs=1e-13)
+    found = [distance(logs, sums, int(s), ks) for s in starts]
+    assert found == pytest.approx(compiled.tolist(), abs=1e-13)
+    assert distances(logs, sums, starts, ks).tolist() == found
     assert (1.0 + (x.size - starts) / sums[starts]).tolist() == pytest.approx(alphas.tolist(), rel=1e-12)
 
 
