@@ -77,6 +77,8 @@ def main() -> None:
             raise
         _say(f"internal error: {type(error).__name__}: {error}. Set ONNXSPEC_DEBUG=1 for the details, and report it.")
         sys.exit(ExitCode.INTERNAL)
+    finally:
+        gc.freeze()  # the process ends: Python's last collections would go through all that was imported, for nothing
 
 
 def _refuse_saved(error: Exception) -> None:

@@ -35,6 +35,21 @@ except SystemExit:
         assert f"'{module}'" not in loaded
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["no-such-command"], ["inspect", "no-such-file.onnx"]], ids=str)
+def test_the_end_of_the_program_collects_no_garbage(arguments: list[str]) -> None:
+    code = f"""
+import gc, sys
+from onnxspec.cli import main
+sys.argv = ["onnxspec", *{arguments!r}]
+try:
+    main()
+except SystemExit:
+    print("frozen", gc.get_freeze_count() > 10_000)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "frozen True" in done.stdout
+
+
 def test_a_wrong_command_is_a_usage_error(run: Run) -> None:
     done = run("analyse")
     assert done.returncode == 2
