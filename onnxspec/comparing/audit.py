@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxspec.comparing.grids import MAX_CODE
+from onnxspec.comparing.evidence.grids import MAX_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from onnxspec.comparing.grids import Grid
-    from onnxspec.comparing.stores import Store
+    from onnxspec.comparing.evidence.grids import Grid
+    from onnxspec.comparing.evidence.stores import Store
     from onnxspec.results import Layer, Quantization
 
     Array = NDArray[np.float64]
@@ -139,7 +139,7 @@ def moved_beyond(
     exact, coded : Layer
         The float layer and the quantised one.
     difference : mapping or None
-        Spectrum of their difference (`onnxspec.comparing.difference.difference_facts`).
+        Spectrum of their difference (`onnxspec.comparing.evidence.difference.difference_facts`).
     rank_after_noise : callable
         Gives the rank of the float weight where singular values below the rounding noise count as 0; asked only
         where the ranks differ.

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxspec.comparing import explain
-from onnxspec.comparing.elements import Elements, elements
+from onnxspec.comparing.evidence.elements import Elements, elements
+from onnxspec.comparing.evidence.orders import Orders, close_orders, exact_orders
+from onnxspec.comparing.evidence.scaling import channel_factors, factor, factor_error
+from onnxspec.comparing.evidence.stores import Fit, Store, fit_within, store_of
+from onnxspec.comparing.evidence.zeros import pruning, touched
 from onnxspec.comparing.facts import Facts
-from onnxspec.comparing.orders import Orders, close_orders, exact_orders
 from onnxspec.comparing.residue import explain_residue
-from onnxspec.comparing.scaling import channel_factors, factor, factor_error
-from onnxspec.comparing.stores import Fit, Store, fit_within, store_of
-from onnxspec.comparing.zeros import pruning, touched
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

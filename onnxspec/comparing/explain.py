@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxspec.comparing.elements import number_type
-from onnxspec.comparing.orders import order_digest
+from onnxspec.comparing.evidence.elements import number_type
+from onnxspec.comparing.evidence.orders import order_digest
 from onnxspec.fits.bulk import fit_bulk
 from onnxspec.results.comparison import Change
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from onnxspec.comparing.difference import LowRank
-    from onnxspec.comparing.elements import Elements
+    from onnxspec.comparing.evidence.difference import LowRank
+    from onnxspec.comparing.evidence.elements import Elements
+    from onnxspec.comparing.evidence.orders import Orders
+    from onnxspec.comparing.evidence.scaling import Axis
+    from onnxspec.comparing.evidence.stores import Fit, Store
+    from onnxspec.comparing.evidence.strangers import Kinship
+    from onnxspec.comparing.evidence.zeros import Pruning, Touched
     from onnxspec.comparing.facts import Facts
-    from onnxspec.comparing.orders import Orders
-    from onnxspec.comparing.scaling import Axis
-    from onnxspec.comparing.stores import Fit, Store
-    from onnxspec.comparing.strangers import Kinship
-    from onnxspec.comparing.zeros import Pruning, Touched
     from onnxspec.results import Spectrum
 
     Array = NDArray[np.float64]

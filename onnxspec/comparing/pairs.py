@@ -10,10 +10,10 @@ import numpy as np
 from onnxspec.comparing import explain
 from onnxspec.comparing.audit import audit, moved_beyond
 from onnxspec.comparing.decide import Decision, decide
-from onnxspec.comparing.difference import difference_facts, spectrum_of, subspace_overlap
+from onnxspec.comparing.evidence.difference import difference_facts, spectrum_of, subspace_overlap
+from onnxspec.comparing.evidence.stores import store_of
 from onnxspec.comparing.facts import Facts
 from onnxspec.comparing.measures import measures_of
-from onnxspec.comparing.stores import store_of
 from onnxspec.results.comparison import Change, LayerPair, MatchedBy
 from onnxspec.spectra.eigen import spectrum
 

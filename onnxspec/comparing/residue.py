@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxspec.comparing import explain
-from onnxspec.comparing.difference import LARGEST_SHARE, low_rank, spectrum_of
-from onnxspec.comparing.strangers import is_noise, kinship
+from onnxspec.comparing.evidence.difference import LARGEST_SHARE, low_rank, spectrum_of
+from onnxspec.comparing.evidence.strangers import is_noise, kinship
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from onnxspec.comparing.difference import LowRank
-    from onnxspec.comparing.elements import Elements
-    from onnxspec.comparing.stores import Store
+    from onnxspec.comparing.evidence.difference import LowRank
+    from onnxspec.comparing.evidence.elements import Elements
+    from onnxspec.comparing.evidence.stores import Store
     from onnxspec.results.comparison import Change
 
     Array = NDArray[np.float64]

@@ -11,7 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnxspec.comparing.tracking import follow
+from onnxspec.comparing.checkpoints.courses import follow
 from onnxspec.engine import Job
 from onnxspec.errors import InputError, LimitError, UsageError
 from onnxspec.results.share import percent

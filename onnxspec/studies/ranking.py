@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnxspec.comparing.capacity import CAPACITY, capacity
-from onnxspec.comparing.series import rank
+from onnxspec.comparing.series.capacity import CAPACITY, capacity
+from onnxspec.comparing.series.ranking import rank
 from onnxspec.engine import Job
 from onnxspec.errors import InputError, UsageError
 from onnxspec.results.series import Member, Series

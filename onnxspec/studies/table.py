@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from onnxspec.comparing.correlations import LARGEST
+from onnxspec.comparing.series.correlations import LARGEST
 from onnxspec.errors import LimitError, ReportError, UsageError
 from onnxspec.limits import DEFAULT_LIMITS, Limits
 

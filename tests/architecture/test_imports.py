@@ -193,7 +193,8 @@ def test_a_saved_report_needs_no_model_libraries() -> None:
 
 def circles(folder: str) -> list[str]:
     """Give the modules of a folder that import each other in a circle; imports for types alone count too."""
-    names = {f"onnxspec.{folder}.{path.stem}": path for path in (PACKAGE / folder).glob("*.py") if path.stem[0] != "_"}
+    package = f"onnxspec.{folder}".replace("/", ".")
+    names = {f"{package}.{path.stem}": path for path in (PACKAGE / folder).glob("*.py") if path.stem[0] != "_"}
     open_imports: dict[str, set[str]] = {}
     for name, path in names.items():
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -210,6 +211,17 @@ def circles(folder: str) -> list[str]:
             del open_imports[name]
 
 
-@pytest.mark.parametrize("folder", ["graph", "reading"])
+@pytest.mark.parametrize(
+    "folder", ["graph", "reading", "comparing", "comparing/evidence", "comparing/series", "comparing/checkpoints"]
+)
 def test_modules_of_a_folder_stand_in_no_circle(folder: str) -> None:
     assert circles(folder) == []
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "comparing").glob("*/*.py")), ids=lambda path: path.name)
+def test_what_is_measured_of_models_knows_nothing_of_what_is_made_of_it(path: Path) -> None:
+    """The folders of comparing stand below its modules, and beside each other."""
+    folder = f"onnxspec.comparing.{path.parent.name}"
+    assert [
+        name for name, _ in imports(path) if name.startswith("onnxspec.comparing") and not name.startswith(folder)
+    ] == []

@@ -15,7 +15,7 @@ import pytest
 
 import onnxspec
 from onnxspec.catalogue import KINDS, Entry, entries, find, suggest
-from onnxspec.comparing.capacity import CAPACITY
+from onnxspec.comparing.series.capacity import CAPACITY
 from onnxspec.diagnosis import phases, trained
 from onnxspec.diagnosis.health import METRIC_KINDS, Erg, Health
 from onnxspec.diagnosis.traps import Traps

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from onnxspec.comparing.correlations import LARGEST, correlate, kendall_tau, tidy
+from onnxspec.comparing.series.correlations import LARGEST, correlate, kendall_tau, tidy
 
 RNG = np.random.default_rng(20260901)
 

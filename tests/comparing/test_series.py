@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onnxspec.comparing.paradox import simpson
-from onnxspec.comparing.series import rank
-from onnxspec.comparing.stratified import within_groups
+from onnxspec.comparing.series.paradox import simpson
+from onnxspec.comparing.series.ranking import rank
+from onnxspec.comparing.series.stratified import within_groups
 from onnxspec.results.series import Member, Series
 
 # Table 1 of Nature Communications 12, 4122 (2021): RMSE, R2, tau; and the leave-one-out errors of the same data

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import onnxspec
-from onnxspec.comparing.tracking import follow
+from onnxspec.comparing.checkpoints.courses import follow
 from onnxspec.results import Layer, Layers, Report
 from onnxspec.results.tracking import Checkpoint, Track
 

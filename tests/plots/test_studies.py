@@ -9,7 +9,7 @@ import pytest
 
 import onnxspec
 from onnxspec import plots
-from onnxspec.comparing.series import rank
+from onnxspec.comparing.series.ranking import rank
 from onnxspec.results.series import Member
 
 

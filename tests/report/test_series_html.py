@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import onnxspec
-from onnxspec.comparing.series import rank
+from onnxspec.comparing.series.ranking import rank
 from onnxspec.report.series_html import render
 from onnxspec.report.svg.scatter import Line, Point, scatter
 from onnxspec.results.series import Member, Series

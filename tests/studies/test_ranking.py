@@ -10,7 +10,7 @@ import pytest
 
 import onnxspec
 import onnxspec.results
-from onnxspec.comparing.capacity import CAPACITY, capacity
+from onnxspec.comparing.series.capacity import CAPACITY, capacity
 from onnxspec.errors import InputError, UsageError
 
 MODELS = ("conv2d", "linear_gemm", "lenet5", "unhealthy")

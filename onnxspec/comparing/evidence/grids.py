@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxspec.comparing.precision import spacing_of
+from onnxspec.comparing.evidence.precision import spacing_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean
 
-from onnxspec.comparing.correlations import FEWEST, kendall_tau, tidy
-from onnxspec.comparing.stratified import within_groups
+from onnxspec.comparing.series.correlations import FEWEST, kendall_tau, tidy
+from onnxspec.comparing.series.stratified import within_groups
 from onnxspec.results.series import Paradox
 
 __all__ = ["THRESHOLD", "simpson"]

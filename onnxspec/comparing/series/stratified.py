@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from onnxspec.comparing.correlations import DRAWN_PERMUTATIONS, drawn, tidy
+from onnxspec.comparing.series.correlations import DRAWN_PERMUTATIONS, drawn, tidy
 from onnxspec.fits.random_stream import stream_key, uniforms
 
 if TYPE_CHECKING:

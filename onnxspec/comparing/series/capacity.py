@@ -7,7 +7,7 @@ from math import log10
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from onnxspec.comparing.correlations import LARGEST
+from onnxspec.comparing.series.correlations import LARGEST
 from onnxspec.results import Layer, Report
 
 __all__ = ["CAPACITY", "EXPECTED", "Metric", "capacity", "expected_sign"]

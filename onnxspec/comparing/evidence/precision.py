@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxspec.comparing.elements import FORMATS, number_type
+from onnxspec.comparing.evidence.elements import FORMATS, number_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

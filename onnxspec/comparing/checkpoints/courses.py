@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from onnxspec import __version__
-from onnxspec.comparing.transitions import transitions
+from onnxspec.comparing.checkpoints.transitions import transitions
 from onnxspec.results import Layer, Report
 from onnxspec.results.report import Tool
 from onnxspec.results.tracking import TRACK_METRICS, TRACK_SCHEMA_VERSION, Checkpoint, Course, Track

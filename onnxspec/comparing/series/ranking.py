@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from onnxspec import __version__
-from onnxspec.comparing.capacity import CAPACITY, expected_sign
-from onnxspec.comparing.correlations import LEVEL, Correlations, correlate
-from onnxspec.comparing.paradox import simpson
+from onnxspec.comparing.series.capacity import CAPACITY, expected_sign
+from onnxspec.comparing.series.correlations import LEVEL, Correlations, correlate
+from onnxspec.comparing.series.paradox import simpson
 from onnxspec.results.report import Tool
 from onnxspec.results.series import SERIES_SCHEMA_VERSION, Member, Relation, Series, Statistic
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxspec.comparing.elements import PUSHED
-from onnxspec.comparing.grids import Grid, find_grid
-from onnxspec.comparing.precision import half_ulp, spacing_of, stored_type
+from onnxspec.comparing.evidence.elements import PUSHED
+from onnxspec.comparing.evidence.grids import Grid, find_grid
+from onnxspec.comparing.evidence.precision import half_ulp, spacing_of, stored_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

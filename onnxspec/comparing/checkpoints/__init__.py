@@ -1,0 +1,1 @@
+"""The checkpoints of one training: the courses of its layers, and their transitions."""
