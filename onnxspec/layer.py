@@ -11,6 +11,7 @@ import numpy as np
 
 from onnxspec.diagnosis.levels import value_levels
 from onnxspec.errors import TensorError
+from onnxspec.estimated import estimated_layer, is_estimated
 from onnxspec.facts import blank_layer, without_numbers
 from onnxspec.fits.power_law import curve, fit_power_law
 from onnxspec.graph import layouts
@@ -89,6 +90,10 @@ def analyze_layer(weight: WeightMatrix, settings: Settings, mapper: Mapper = one
 
 def _measure(layer: Layer, values: Values, facts: ValueFacts, dtype: str, settings: Settings, mapper: Mapper) -> Layer:
     """Compute spectrum, metrics and fit of finite values."""
+    if is_estimated(values.shape, settings) and facts.largest > 0.0:
+        found = estimated_layer(layer, values, facts)
+        levels = _levels(layer, values)
+        return replace(found, **levels.values, reasons=dict(sorted({**found.reasons, **levels.reasons}.items())))
     matrices = _matrices(values, unfold=settings.conv == "unfold")
     floor = layer.quantization.noise_floor if layer.quantization is not None else None
     pooled = spectrum(

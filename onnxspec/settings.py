@@ -62,6 +62,9 @@ class Settings:
         Fewest eigenvalues in a tail; ``None`` is ``max(10, 0.02 * eigenvalues)``.
     exact : bool
         Singular values by SVD instead of the eigenvalues of the Gram matrix.
+    stochastic_above : int or None
+        Matrices whose shorter side is longer are not solved: their norms and largest
+        eigenvalues are estimated from products with vectors. ``None``: none is.
     spectra : bool
         Keep all eigenvalues in the report.
     cross_check : bool
@@ -83,6 +86,7 @@ class Settings:
     min_evals: int = 50
     min_tail: int | None = None
     exact: bool = False
+    stochastic_above: int | None = None
     spectra: bool = False
     cross_check: bool = False
     gates: bool = False
@@ -105,6 +109,8 @@ class Settings:
                 raise UsageError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
         if self.min_evals < 2:
             raise UsageError(f"min_evals is {self.min_evals}; it must be at least 2.")
+        if self.stochastic_above is not None and self.stochastic_above < 1:
+            raise UsageError(f"stochastic_above is {self.stochastic_above}; it must be at least 1.")
         if self.min_tail is not None and self.min_tail < 2:
             raise UsageError(f"min_tail is {self.min_tail}; it must be at least 2.")
 

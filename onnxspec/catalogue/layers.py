@@ -11,6 +11,7 @@ __all__ = ["ENTRIES"]
 _size = partial(Entry, kind="metric", group="Sizes", scale_or_shape="neither")
 _scale = partial(Entry, kind="metric", group="Norms", scale_or_shape="scale")
 _shape = partial(Entry, kind="metric", group="Ranks and entropy", scale_or_shape="shape")
+_estimate = partial(Entry, kind="metric", group="Estimates of large layers", scale_or_shape="scale")
 
 _NORM_CAVEAT = (
     "It is no quality by itself: norms follow depth, width and weight decay, and among networks of one depth their "
@@ -221,5 +222,55 @@ ENTRIES = (
         formula="(1 - entropy) 2 Q ln K",
         how_to_read="1 for random weights at any aspect ratio; larger the more structure there is.",
         source="mean of lambda ln lambda under the Marchenko-Pastur law is 1 / (2 Q)",
+    ),
+    _estimate(
+        name="estimate",
+        title="what was estimated",
+        what="Of a layer above stochastic_above: its largest eigenvalues with error bounds, and the distribution of "
+        "all, by block Lanczos from random vectors. Its norm and trace are exact; spectral_norm and what follows from "
+        "it are as certain as the first of evals.",
+        not_meaning="It is no full spectrum: alpha, rank, entropy, bulk and phase are not known.",
+        source="Golub and Meurant, Matrices, Moments and Quadrature (2010); Ubaru, Chen and Saad, SIAM J. Matrix Anal. "
+        "Appl. 38, 1075 (2017)",
+        formula="X = W^T W / N, from V and X V alone",
+    ),
+    _estimate(
+        name="estimate.products",
+        title="products with the matrix",
+        what="How often W and its transpose were multiplied by a block of vectors.",
+        formula="steps of block Lanczos",
+    ),
+    _estimate(
+        name="estimate.block",
+        title="vectors of a block",
+        what="Random vectors at the start; of eigenvalues that are equal no more may be told apart.",
+        formula="columns of V",
+    ),
+    _estimate(
+        name="estimate.trace",
+        title="sum of all eigenvalues",
+        what="Exact to rounding, from the squares of the weights.",
+        formula="sum lambda",
+    ),
+    _estimate(
+        name="estimate.evals",
+        title="largest eigenvalues",
+        what="The largest Ritz values, descending: lower bounds of the largest eigenvalues of X.",
+        formula="theta of T y = theta y,  T = V^T X V over the Krylov space",
+    ),
+    _estimate(
+        name="estimate.errors",
+        title="bounds of their errors",
+        what="For each of evals the residual: an eigenvalue of X is no further away.",
+        formula="|X y - theta y|",
+        how_to_read="That none above was missed holds with probability 1 over the random vectors, not for certain.",
+    ),
+    _estimate(
+        name="estimate.shares",
+        title="distribution of the eigenvalues",
+        what="At 24 eigenvalues the estimated share below, its standard error over the random vectors (stderr), and "
+        "the weight that the quadrature cannot place (resolution).",
+        how_to_read="The true share is within 2 stderr + resolution; usually within a few hundredths.",
+        formula="mean over v of the weights (v^T y)^2 with theta below,  v of the first block",
     ),
 )

@@ -153,6 +153,14 @@ ENTRIES = (
         what="A pattern of --exclude fits the layer; it is stronger than --include.",
     ),
     _choice(
+        name="stochastic",
+        title="estimated, not solved",
+        what="The matrix is larger than stochastic_above, so only norms and its largest eigenvalues were estimated. "
+        "alpha needs the eigenvalues below them, since any of them may be xmin.",
+        how_to_read="The layer enters no average. estimate says how far its numbers are certain; leave out "
+        "--stochastic-above for the rest.",
+    ),
+    _choice(
         name="too_large",
         title="too large for the vectors",
         what="Singular vectors of a matrix of this size would take too long.",

@@ -82,6 +82,14 @@ ENTRIES = (
         what="Candidates for xmin that leave fewer are not chosen. By default max(10, 2 % of the eigenvalues).",
     ),
     _setting(
+        name="stochastic_above",
+        title="estimate above this side",
+        what="Of a matrix whose shorter side is longer, norms and the largest eigenvalues are estimated from 24 "
+        "products with blocks of 16 vectors, without its Gram matrix. Everything else is null with the reason "
+        "stochastic, alpha too. By default no matrix is.",
+        how_to_read="For matrices whose eigenvalues cost too much time, or whose Gram matrix too much memory.",
+    ),
+    _setting(
         name="exact",
         title="singular values by SVD",
         what="Instead of the eigenvalues of the Gram matrix, which are as good for float32 weights and faster.",

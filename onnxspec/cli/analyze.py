@@ -62,6 +62,14 @@ def analyze(
         typer.Option(help="Fewest eigenvalues in a tail (default: 10 or 2 %).", envvar="ONNXSPEC_MIN_TAIL"),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Singular values by SVD.")] = False,
+    stochastic_above: Annotated[
+        int | None,
+        typer.Option(
+            help="Estimate norms and top eigenvalues of matrices with a longer shorter side; no alpha there.",
+            envvar="ONNXSPEC_STOCHASTIC_ABOVE",
+            min=1,
+        ),
+    ] = None,
     spectra: Annotated[bool, typer.Option("--spectra", help="Put all eigenvalues into the JSON.")] = False,
     gates: Annotated[bool, typer.Option("--gates", help="One matrix for each gate of LSTM and GRU.")] = False,
     include: Annotated[list[str] | None, typer.Option("--include", metavar="GLOB", help=INCLUDE)] = None,
@@ -117,6 +125,7 @@ def analyze(
         min_evals=min_evals,
         min_tail=min_tail,
         exact=exact,
+        stochastic_above=stochastic_above,
         spectra=spectra,
         cross_check=cross_check,
         **selection(gates=gates, include=include, exclude=exclude, role=role),

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 from onnxspec.engine.job import Job
 from onnxspec.engine.workers import AHEAD
+from onnxspec.estimated import is_estimated
 from onnxspec.facts import without_numbers
 from onnxspec.graph import WeightMatrix
-from onnxspec.graph.values import LARGE, STACK_ELEMENTS
+from onnxspec.graph.values import LARGE, SAMPLED_ELEMENTS, SAMPLES, STACK_ELEMENTS
 from onnxspec.results import Layer
 from onnxspec.settings import Settings
 from onnxspec.spectra.slabs import slab_rows
+from onnxspec.spectra.stochastic import BLOCK, PART_ELEMENTS, STEPS
 
 __all__ = ["budget_of", "flops", "patterns_of", "refusal", "working_bytes"]
 
@@ -40,8 +42,10 @@ def _selected(weight: WeightMatrix, patterns: tuple[str, ...]) -> bool:
     return not patterns or any(fnmatch.fnmatchcase(name, p) or name == p for name in names for p in patterns)
 
 
-def flops(weight: WeightMatrix) -> float:
-    """Estimate the floating-point operations of a layer: Gram matrix and eigenvalues."""
+def flops(weight: WeightMatrix, settings: Settings) -> float:
+    """Estimate the floating-point operations of a layer: Gram matrix and eigenvalues, or products with vectors."""
+    if is_estimated(weight.kernel_shape, settings):
+        return 4.0 * weight.N * weight.M * BLOCK * STEPS + 1e3
     each = 2.0 * weight.N * weight.M**2 + 3.0 * float(weight.M) ** 3
     return weight.num_matrices * each + 1e3
 
@@ -49,7 +53,8 @@ def flops(weight: WeightMatrix) -> float:
 def working_bytes(weight: WeightMatrix, settings: Settings, jobs: int = 1) -> int:
     """Estimate the most memory that a layer needs at a time, in bytes.
 
-    The values in their own precision, where they are not left in the file; then the
+    Of an estimated layer, the vectors, a part of the matrix and the sample of its levels.
+    Of any other: the values in their own precision, where they are not left in the file; then the
     larger of what forming the Gram matrix takes (a slab in float64 and its product
     beside the sum, once more for each further worker, and the products that wait) and of what solving it takes
     (the matrix and LAPACK's copy). Beyond the fast effort a layer that is not worked
@@ -68,6 +73,10 @@ def working_bytes(weight: WeightMatrix, settings: Settings, jobs: int = 1) -> in
     stored = weight.constant.stored
     width = 8 if weight.dtype in _WIDE or not (stored or weight.quantization) else 4
     held = 0 if weight.in_file() is not None else width * count
+    if is_estimated(weight.kernel_shape, settings):
+        products = 8 * (3 * max(PART_ELEMENTS, M) + M * BLOCK * (STEPS + 4) + 4 * (BLOCK * STEPS) ** 2)
+        sample = 2 * width * min(SAMPLED_ELEMENTS, SAMPLES * SAMPLES * M)
+        return held + max(products, sample)
     slab = min(slab_rows(M), weight.N) * M
     several = weight.num_matrices == 1 and slab_rows(M) < weight.N
     if weight.num_matrices > 1:
@@ -105,8 +114,8 @@ def refusal(
     if needed > allowed:
         detail = f"needs about {_size(needed)} of memory, above the limit of {_size(allowed)}"
         return without_numbers(weight, "skipped", "memory_limit", detail)
-    if deadline is not None and time.monotonic() + flops(weight) / FLOPS > deadline:
-        detail = f"would take about {flops(weight) / FLOPS:.1f} s, more than is left of the timeout"
+    if deadline is not None and time.monotonic() + flops(weight, settings) / FLOPS > deadline:
+        detail = f"would take about {flops(weight, settings) / FLOPS:.1f} s, more than is left of the timeout"
         return without_numbers(weight, "skipped", "time_limit", detail)
     return None
 

@@ -153,7 +153,7 @@ def run_remotely(
     UsageError
         A worker has another version of onnxspec.
     """
-    total = sum(flops(weight) for weight in found.weights)
+    total = sum(flops(weight, settings) for weight in found.weights)
     expires = None if job.timeout is None else time.time() + job.timeout
     results: list[Layer | Future[RemoteLayer]] = []
     asked = _Asked(store)
@@ -170,7 +170,7 @@ def run_remotely(
         layers = []
         for weight, result in zip(found.weights, results):
             layers.append(result if isinstance(result, Layer) else asked.answer(weight, result, settings, job))
-            done += flops(weight)
+            done += flops(weight, settings)
             if job.progress is not None:
                 job.progress(weight.name, int(done), int(total))
     asked.warn()
@@ -267,7 +267,7 @@ def remote_layer(
         layer = store.find(weight, settings) if store is not None else None
         if layer is not None:
             return RemoteLayer(layer, digest, _code(), reused=True)
-        if expires is not None and time.time() + flops(weight) / FLOPS > expires:
+        if expires is not None and time.time() + flops(weight, settings) / FLOPS > expires:
             return RemoteLayer(None, digest, _code())
         layer = reusing(store, analyzed)(weight, settings)
         kept = store is not None and layer.status == "ok" and store.writable

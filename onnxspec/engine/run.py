@@ -54,7 +54,7 @@ def run_layers(
         Work that a further worker may do meanwhile; its problems are left to whoever needs its result.
     """
     jobs = job.jobs or usable_cores()
-    total = sum(flops(weight) for weight in found.weights)
+    total = sum(flops(weight, settings) for weight in found.weights)
     deadline = None if job.timeout is None else time.monotonic() + job.timeout
     done = 0.0
 
@@ -65,7 +65,7 @@ def run_layers(
                 return spared(store, weight, settings, refused, deadline)
             return reusing(store, task or partial(analyzed, mapper=mapper))(weight, settings)
 
-        return Task(run, working_bytes(weight, settings, jobs), flops(weight))
+        return Task(run, working_bytes(weight, settings, jobs), flops(weight, settings))
 
     layers: list[Layer] = []
     tasks = [task_of(weight) for weight in found.weights]
@@ -74,7 +74,7 @@ def run_layers(
     with one_blas_thread(), closing(Workers(jobs, budget_of(job)).run(tasks)) as results:
         for weight, layer in zip(found.weights, results):
             layers.append(layer)
-            done += flops(weight)
+            done += flops(weight, settings)
             if job.progress is not None:
                 job.progress(weight.name, int(done), int(total))
         for _ in results:

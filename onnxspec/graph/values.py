@@ -24,7 +24,17 @@ if TYPE_CHECKING:
     from onnxspec.graph.constants import Constant, Watch
     from onnxspec.graph.layouts import Layout
 
-__all__ = ["LARGE", "STACK_ELEMENTS", "Held", "InFile", "Values", "constant_values", "in_file"]
+__all__ = [
+    "LARGE",
+    "SAMPLED_ELEMENTS",
+    "SAMPLES",
+    "STACK_ELEMENTS",
+    "Held",
+    "InFile",
+    "Values",
+    "constant_values",
+    "in_file",
+]
 
 LARGE = 2**23
 """Elements above which a matrix is worked through in parts."""
@@ -44,6 +54,9 @@ SAMPLED_RUNS = 2
 
 SAMPLES = 64
 """Runs of lines in a sample, and lines in each; the longer side of a large matrix has more than 2,000."""
+
+SAMPLED_ELEMENTS = 2**24
+"""Elements of a sample: very long lines get fewer runs."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +170,8 @@ class Values:
         """Take some of the values of a large weight, in canonical form.
 
         Of a stack, `SAMPLED_RUNS` runs of `SHORT` kernel positions, the first and the last; of one
-        matrix, `SAMPLES` evenly spaced runs of as many lines of the longer side; of any
-        other, all.
+        matrix, up to `SAMPLES` evenly spaced runs of as many lines of the longer side; of
+        any other, all.
 
         Raises
         ------
@@ -177,7 +190,8 @@ class Values:
         axis = 0 if outputs >= inputs else 1
         last = max(outputs, inputs) - SAMPLES
         # multiples of a power of two: whole blocks of quantised values, none of them twice
-        starts = distinct(np.linspace(0, last, SAMPLES).astype(int) // SAMPLES * SAMPLES)
+        count = max(1, min(SAMPLES, SAMPLED_ELEMENTS // (SAMPLES * min(outputs, inputs))))
+        starts = distinct(np.linspace(0, last, count).astype(int) // SAMPLES * SAMPLES)
         runs = np.concatenate([matrix.lines(axis, int(start), int(start) + SAMPLES) for start in starts])
         return (runs if axis == 0 else runs.T)[np.newaxis, :, :, np.newaxis]
 

@@ -14,7 +14,7 @@ from onnxspec.results import Layer, Report
 
 __all__ = ["DEGENERATE", "Context", "Hit", "Look", "Rule", "about", "matches", "number", "text"]
 
-NOT_LOOKED_AT = frozenset({"effort", "not_computed", "bootstrap_failed", "not_installed", "unknown"})
+NOT_LOOKED_AT = frozenset({"effort", "not_computed", "bootstrap_failed", "not_installed", "stochastic", "unknown"})
 """Reasons of a null that say nothing of the layer itself."""
 
 
@@ -75,14 +75,15 @@ class Context:
         return chosen
 
     def analysed(self, *, averaged: bool = False) -> Iterator[Layer]:
-        """Give the layers that have numbers; on request only those that enter means.
+        """Give the layers that have numbers; on request only those that enter means, or would if they were solved.
 
         Query, key and value in one weight are looked at one by one, not a fourth time together.
         """
         parts = {layer.tensor for layer in self.report.layers if layer.role != WHOLE}
         for layer in self.report.layers:
             apart = layer.role == WHOLE and layer.tensor in parts
-            if layer.status == "ok" and (layer.averaged or not averaged) and not apart:
+            enters = layer.averaged or layer.reasons.get("averaged") == "stochastic"
+            if layer.status == "ok" and (enters or not averaged) and not apart:
                 yield layer
 
     def undecided(self, field: str, layers: Sequence[Layer], needs: str) -> Iterator[Hit]:
@@ -95,6 +96,8 @@ class Context:
         if reasons:
             count = sum(reasons.values())
             why = ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items()))
+            if "stochastic" in reasons:
+                needs += " and without --stochastic-above"
             yield Hit(
                 "model",
                 f"could not be decided for {count} of {len(layers)} layers: {field} is null ({why}); {needs}",

@@ -161,6 +161,7 @@ class Layer:
     traps: Mapping[str, Any] | None = None
     localisation: Mapping[str, Any] | None = None
     slices: tuple[Mapping[str, Any], ...] | None = None
+    estimate: Mapping[str, Any] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     evals: tuple[float, ...] | None = None

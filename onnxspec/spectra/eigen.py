@@ -102,7 +102,9 @@ def spectrum(
     if not math.isfinite(top):
         raise ValueError("array has elements that are not finite")
     exponent = math.frexp(top)[1]
-    if exact:
+    if top == 0.0:
+        scaled = np.zeros(k * M)
+    elif exact:
         scaled = _singular_values(source, exponent)
     else:
         scaled = _roots(gram(source, exponent, mapper)) if isinstance(source, Slabs) else _from_grams(source, exponent)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from onnxspec.results import Spectrum
 
-__all__ = ["metrics"]
+__all__ = ["METRICS", "metrics", "norm_metrics"]
 
 Value = float | int | None
 
@@ -55,6 +55,10 @@ _RATIOS = (
     *("log_norm", "log_spectral_norm", "log_alpha_norm", "alpha_weighted", "alpha_hat", "stable_rank"),
     *("stable_rank_ratio", "log_stable_rank", "entropy", "entropy_deficit", "log_det"),
 )
+_NORMS = ("log_norm", "log_spectral_norm", "stable_rank", "stable_rank_ratio", "log_stable_rank")
+METRICS = ("sv_max", "sv_min", "rank", "rank_loss", *_POWERS, *_RATIOS)
+"""Every name that `metrics` gives."""
+
 _SINGULAR = 0.05  # eqn 6 divides by log10 lambda_max
 
 
@@ -123,17 +127,41 @@ def metrics(spectrum: Spectrum, *, alpha: float | None = None) -> tuple[dict[str
         return out.values, out.reasons
     with np.errstate(under="ignore"):
         squares = (spectrum.singular_values / sv_max) ** 2
-    _norms(out, spectrum, squares, sv_max)
+    _norms(out, float(np.sum(squares)), sv_max, spectrum.N, spectrum.num_matrices * spectrum.M, spectrum.Q)
     _entropy(out, spectrum, squares, K)
     _alpha_metrics(out, spectrum, squares, sv_max, alpha)
     return out.values, out.reasons
 
 
-def _norms(out: _Collector, spectrum: Spectrum, squares: NDArray[np.float64], sv_max: float) -> None:
-    """Record norms, stable ranks, trace and log determinant."""
-    N = spectrum.N
+def norm_metrics(sv_max: float, stable_rank: float, N: int, M: int) -> tuple[dict[str, Value], dict[str, str]]:
+    """Compute what follows from the largest singular value and the stable rank of one matrix.
+
+    Parameters
+    ----------
+    sv_max : float
+        Largest singular value, above 0.
+    stable_rank : float
+        ``sum sv^2 / sv_max^2``.
+    N, M : int
+        Rows and columns, ``N >= M``.
+
+    Returns
+    -------
+    values, reasons : dict
+        As `metrics`, without the names that need other singular values.
+    """
+    out = _Collector()
+    if math.isinf(sv_max):
+        out.null("overflow", "sv_max", *_POWERS, *_NORMS)
+    else:
+        out.put("sv_max", sv_max)
+        _norms(out, stable_rank, sv_max, N, M, N / M)
+    return out.values, out.reasons
+
+
+def _norms(out: _Collector, total: float, sv_max: float, N: int, K: int, Q: float) -> None:
+    """Record norms, stable ranks and trace; `total` is the stable rank, K the number of eigenvalues."""
     fraction, exponent = math.frexp(sv_max)
-    total = float(np.sum(squares))
     log_spectral = 2.0 * math.log10(sv_max)
     log_norm = log_spectral + math.log10(total)
     log_lambda = log_spectral - math.log10(N)
@@ -144,7 +172,7 @@ def _norms(out: _Collector, spectrum: Spectrum, squares: NDArray[np.float64], sv
     out.put("log_norm", log_norm)
     out.put("log_spectral_norm", log_spectral)
     out.put("stable_rank", total)
-    null_rank = spectrum.num_matrices * spectrum.M / (1.0 + 1.0 / math.sqrt(spectrum.Q)) ** 2
+    null_rank = K / (1.0 + 1.0 / math.sqrt(Q)) ** 2
     out.put("stable_rank_ratio", total / null_rank)
     if abs(log_lambda) < _SINGULAR:
         out.null("near_singular", "log_stable_rank")

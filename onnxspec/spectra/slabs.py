@@ -94,7 +94,10 @@ class Slabs:
 
     def slab(self, start: int) -> Array:
         """Read the slab that starts at a line, as float64 of shape (lines, M), C-contiguous."""
-        stop = min(start + slab_rows(self.M), self.N)
+        return self.lines(start, min(start + slab_rows(self.M), self.N))
+
+    def lines(self, start: int, stop: int, exponent: int = 0) -> Array:
+        """Read lines ``start:stop``, divided by ``2 ** exponent`` beside what the slabs are, as `slab` does."""
         part = np.array(self.source.lines(self.axis, start, stop), dtype=np.float64, order="C")
         if self.exponent:
             _divide(part, self.exponent)
@@ -104,6 +107,8 @@ class Slabs:
             np.clip(part, -self.bound, self.bound, out=part)
         if self.shift:
             part -= self.shift
+        if exponent:
+            _divide(part, exponent)
         return part
 
     def __iter__(self) -> Iterator[Array]:

@@ -27,7 +27,7 @@ LEVELS = (
     {"_jit", "laws", "reading"},
     {"graph", "spectra", "fits"},
     {"diagnosis", "facts", "summary", "weightwatcher", "theory", "verdict_fields", "value_facts"},
-    {"verdicts", "plots", "comparing"},
+    {"verdicts", "estimated", "plots", "comparing"},
     {"layer", "store"},
     {"engine"},
     {"distributed"},

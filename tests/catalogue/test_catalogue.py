@@ -29,6 +29,7 @@ from onnxspec.results.series import Paradox, Relation
 from onnxspec.settings import ROLES, Settings
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.metrics import metrics
+from onnxspec.spectra.stochastic import Estimate
 from onnxspec.spectra.vectors import Localisation
 from tests.catalogue import codes
 
@@ -114,6 +115,7 @@ def test_no_metric_is_unknown_to_the_code() -> None:
         "quantization.": {f.name for f in fields(Quantization)},
         "erg.": {f.name for f in fields(Erg)},
         "traps.": {f.name for f in fields(Traps)},
+        "estimate.": {f.name for f in fields(Estimate)},
         "localisation.": {f.name for f in fields(Localisation)},
         "series.": {f.name for cls in (Relation, Paradox) for f in fields(cls)} | {metric.name for metric in CAPACITY},
     }
