@@ -98,17 +98,17 @@ def _headline(found: Comparison) -> str:
     if same == number:
         return f"All {number} paired layers hold the same values." if number > 1 else "The one pair is identical."
     changed = ", ".join(f"{word(kind)} {n}" for kind, n in found.verdicts.items() if kind != "identical")
-    return f"{number - same} of {_count(number, 'paired layer')} changed: {changed}."
+    return f"{number - same} of {numbers.counted(number, 'paired layer')} changed: {changed}."
 
 
 def _caveats(found: Comparison) -> list[str]:
     """Say how far the comparison reaches."""
     told = []
     left = [("a", len(found.unmatched_a)), ("b", len(found.unmatched_b))]
-    told += [f"{_count(n, 'layer')} of {side} without a counterpart: not compared." for side, n in left if n]
+    told += [f"{numbers.counted(n, 'layer')} of {side} without a counterpart: not compared." for side, n in left if n]
     apart = sum(not pair.comparable for pair in found.pairs)
     if apart:
-        told.append(f"{_count(apart, 'pair')} cannot be held against each other, and enter no mean.")
+        told.append(f"{numbers.counted(apart, 'pair')} cannot be held against each other, and enter no mean.")
     if found.from_reports:
         told.append("Made from saved reports, which hold hashes, metrics and leading eigenvalues, but no values.")
     beside = Counter(change.kind for pair in found.pairs for change in pair.changes[1:])
@@ -209,7 +209,3 @@ def _signed(value: Any, digits: int = 3) -> str:
         return numbers.MISSING
     told = numbers.value(value, digits)
     return f"+{told}" if value > 0 else told
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["MISSING", "fixed", "interval", "short", "size", "value"]
+__all__ = ["MISSING", "counted", "fixed", "interval", "short", "size", "value"]
 
 MISSING = "–"
 MINUS = "\u2212"
@@ -54,6 +54,11 @@ def fixed(value: float | int | None, digits: int) -> str:
 def interval(ends: tuple[float, float] | None, digits: int = 2) -> str:
     """Give an interval in words, empty without one."""
     return "" if ends is None else f"{fixed(ends[0], digits)} to {fixed(ends[1], digits)}"
+
+
+def counted(number: int, what: str) -> str:
+    """Give a number of things, which end in an s where there are several."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def size(count: int) -> str:

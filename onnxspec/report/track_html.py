@@ -9,12 +9,12 @@ from typing import Any
 
 from onnxspec.report._plain import word
 from onnxspec.report.glossary import Glossary
-from onnxspec.report.numbers import MISSING, fixed, short
+from onnxspec.report.numbers import MISSING, counted, fixed, short
 from onnxspec.report.numbers import value as value_text
 from onnxspec.report.page import MAX_NAME, chart, fill, markup, signs
 from onnxspec.report.svg.courses import Line, courses, phase_strips
 from onnxspec.report.svg.scatter import SIGNS, group_styles, group_symbols
-from onnxspec.report.track_words import change, heading
+from onnxspec.report.track_words import change, evidence, heading
 from onnxspec.results.tracking import Course, Track, Transition
 
 __all__ = ["render"]
@@ -84,9 +84,9 @@ def _headline(track: Track) -> str:
     usable = sum(checkpoint.problem is None for checkpoint in track.checkpoints)
     of = f" of {len(track.checkpoints)}" if usable < len(track.checkpoints) else ""
     changed = len(track.transitions)
-    told = "no transition" if not changed else _count(changed, "transition")
+    told = "no transition" if not changed else counted(changed, "transition")
     return f"{usable}{of} {'checkpoint' if len(track.checkpoints) == 1 else 'checkpoints'}, " + (
-        f"{_count(len(track.layers), 'layer')}, {told}."
+        f"{counted(len(track.layers), 'layer')}, {told}."
     )
 
 
@@ -144,17 +144,6 @@ def _row(track: Track, course: Course, place: int) -> dict[str, Any]:
 
 def _transition(track: Track, transition: Transition) -> dict[str, Any]:
     """Give one transition as the table shows it."""
-    numbers = []
-    for name, value in transition.numbers.items():
-        if name.endswith("_before"):
-            stem = name.removesuffix("_before")
-            numbers.append(f"{stem} {value_text(value)} to {value_text(transition.numbers.get(f'{stem}_after'))}")
-        elif not name.endswith("_after"):
-            numbers.append(f"{name} {value_text(value)}")
     ends = [v if isinstance(v, str) else value_text(v) for v in (transition.from_value, transition.to_value)]
     labels = [track.checkpoints[k].label for k in (transition.before, transition.after)]
-    return {"transition": transition, "labels": labels, "ends": ends, "numbers": ", ".join(numbers)}
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return {"transition": transition, "labels": labels, "ends": ends, "numbers": ", ".join(evidence(transition))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnxspec.results.tracking import Course, Track, Transition
 
-__all__ = ["cells", "change", "heading", "places"]
+__all__ = ["cells", "change", "evidence", "heading", "places"]
 
 HEADER = ("checkpoint", "entropy", "stable", "ratio", "softrank", "alpha", "spikes", "phase", "trained p")
 MOST_ROWS = 12
@@ -56,6 +56,13 @@ def change(track: Track, transition: Transition) -> str:
     """Say in one line what changed, and the numbers behind it."""
     labels = [track.checkpoints[k].label for k in (transition.before, transition.after)]
     ends = [_value(v) for v in (transition.from_value, transition.to_value)]
+    told = evidence(transition)
+    why = f" ({', '.join(told)})" if told else ""
+    return f"{labels[0]} to {labels[1]}: {transition.layer}: {transition.kind} {ends[0]} to {ends[1]}{why}"
+
+
+def evidence(transition: Transition) -> list[str]:
+    """Give the numbers that a transition rests on."""
     told = []
     for name, value in transition.numbers.items():
         if name.endswith("_before"):
@@ -63,8 +70,7 @@ def change(track: Track, transition: Transition) -> str:
             told.append(f"{stem} {_value(value)} to {_value(transition.numbers[f'{stem}_after'])}")
         elif not name.endswith("_after"):
             told.append(f"{name} {value:+.2f}")
-    why = f" ({', '.join(told)})" if told else ""
-    return f"{labels[0]} to {labels[1]}: {transition.layer}: {transition.kind} {ends[0]} to {ends[1]}{why}"
+    return told
 
 
 def _value(value: str | float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from onnxspec.report._plain import plain
+from onnxspec.report.numbers import counted
 from onnxspec.results import Layer, Report
 
 __all__ = ["Verdict", "verdict"]
@@ -73,7 +74,7 @@ def _headline(report: Report, analysed: Sequence[Layer], quote: Quote) -> str:
     told = len(tested) - len(noise) - len(isometric)
     if not noise and not isometric:
         return f"{_all(len(tested))} told from noise of its own entries."
-    parts = [f"{told} of {_count(len(tested), 'tested layer')} told from noise"]
+    parts = [f"{told} of {counted(len(tested), 'tested layer')} told from noise"]
     if noise:
         parts.append(f"{len(noise)} not{_named(noise)}")
     if isometric:
@@ -90,7 +91,7 @@ def _alpha(analysed: Sequence[Layer]) -> list[str]:
     exponents = sorted(layer.alpha for layer in fitted if layer.alpha is not None)
     half = len(exponents) // 2
     median = exponents[half] if len(exponents) % 2 else 0.5 * (exponents[half - 1] + exponents[half])
-    text = f"alpha: median {median:.2f} over {_count(len(fitted), 'fitted layer')}"
+    text = f"alpha: median {median:.2f} over {counted(len(fitted), 'fitted layer')}"
     intervals = [(min(layer.alpha_ci), max(layer.alpha_ci)) for layer in fitted if layer.alpha_ci is not None]
     if not intervals:
         return [text]
@@ -128,10 +129,6 @@ def _missing(report: Report, quote: Quote) -> list[str]:
 
 def _counted(counts: Counter[str], quote: Quote) -> str:
     return ", ".join(f"{quote(name)} {n}" for name, n in counts.most_common())
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _all(number: int) -> str:

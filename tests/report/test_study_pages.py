@@ -136,8 +136,8 @@ def test_a_track_page_lists_transitions_draws_lines_and_holds_every_number(track
     text = page.text
     assert "7 checkpoints, 3 layers, 2 transitions." in text
     assert "99.9 %" in text
-    assert "alpha 6.500 to 6" in text
-    assert "decades 2" in text
+    assert "alpha 6.5 to 6" in text
+    assert "decades +2.00" in text
     assert track_page.count(" over the checkpoints</title>") == 5 + 5 * 3
     for course in track.layers:
         for at, checkpoint in enumerate(track.checkpoints):
