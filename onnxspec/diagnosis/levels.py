@@ -170,6 +170,9 @@ class _Groups:
 def _levels(values: Array) -> int | None:
     """Count the levels of the group that has most, or give None where the values do not repeat."""
     ordered = np.sort(values, axis=1)
+    repeated = np.count_nonzero(ordered[:, 1:] == ordered[:, :-1])
+    if values.size < REPEATS * (values.size - repeated - len(values)):  # hardly any value comes twice: the usual case
+        return None
     used = np.count_nonzero(ordered, axis=1)
     distinct = 1 + np.count_nonzero(ordered[:, 1:] != ordered[:, :-1], axis=1)
     zeros = used < ordered.shape[1]

@@ -198,10 +198,13 @@ def gram(slabs: Slabs, exponent: int, mapper: Mapper = one_by_one) -> Array:
     -------
     ndarray of float64, shape (M, M)
     """
+    # float64 holds the squares of what float32 can hold and their sums: one division at the end gives the same bits
+    at_the_end = slabs.source.dtype == np.float32
 
     def product(start: int) -> Array:
         part = slabs.slab(start)
-        _divide(part, exponent)
+        if not at_the_end:
+            _divide(part, exponent)
         with np.errstate(under="ignore"):
             result: Array = part.T @ part
         return result
@@ -215,4 +218,6 @@ def gram(slabs: Slabs, exponent: int, mapper: Mapper = one_by_one) -> Array:
         del term
     if total is None:
         raise ValueError("the matrix is empty")
+    if at_the_end:
+        _divide(total, 2 * exponent)
     return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -91,6 +92,15 @@ def test_slabs_are_added_in_their_order_whoever_computes_them() -> None:
         return iter(results[::-1])
 
     np.testing.assert_array_equal(gram(Slabs(Held(w)), 3, backwards), gram(Slabs(Held(w)), 3))
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**-140, 2.0**100])
+def test_dividing_the_product_of_float32_is_dividing_its_factors(scale: float) -> None:
+    single = heavy(300, 40) * np.float32(scale)
+    exponent = math.frexp(float(np.abs(single).max()))[1]
+    double = Slabs(Held(single.astype(np.float64)))
+    np.testing.assert_array_equal(gram(Slabs(Held(single)), exponent), gram(double, exponent))
+    assert gram(double, exponent).max() > 0.0
 
 
 @pytest.mark.parametrize("layout", [layouts.outputs_first, layouts.inputs_first, layouts.table(0), layouts.table(1)])
