@@ -11,8 +11,8 @@ import pytest
 from onnx import helper
 
 import onnxspec
-from onnxspec import value_facts
 from onnxspec.graph import values
+from onnxspec.layers import value_facts
 from onnxspec.results import Layer
 from onnxspec.spectra import slabs
 from tests.graph.build import model as build
@@ -25,7 +25,7 @@ def _everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(values, "LARGE", 4000)
     monkeypatch.setattr(values, "IN_FILE", 5000)
     monkeypatch.setattr(values, "SHORT", 1)
-    for module in ("onnxspec.graph.values", "onnxspec.layer"):
+    for module in ("onnxspec.graph.values", "onnxspec.layers.analyze"):
         monkeypatch.setattr(f"{module}.STACK_ELEMENTS", 3000)
     monkeypatch.setattr(slabs, "SLAB_ELEMENTS", 3000)
     monkeypatch.setattr(value_facts, "SLAB", 2000)
@@ -153,7 +153,7 @@ def test_too_little_memory_costs_the_layer_alone(tmp_path: Path, monkeypatch: py
     def full(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("onnxspec.layer.spectrum", full)
+    monkeypatch.setattr("onnxspec.layers.analyze.spectrum", full)
     layer = layer_of(tmp_path, matrix(80, 60), helper.make_node("Gemm", ["x", "w"], ["y"], transB=1))
     assert (layer.status, layer.reason) == ("failed", "out_of_memory")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import onnxspec
-from onnxspec._codec import to_json
 from onnxspec.errors import ReportError
+from onnxspec.results.codec import to_json
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 import onnxspec
-from onnxspec._schema import comparison_schema, report_schema, series_schema, track_schema
 from onnxspec.errors import ReportError
+from onnxspec.results.schema import comparison_schema, report_schema, series_schema, track_schema
 
 VALIDATOR = jsonschema.Draft202012Validator(report_schema())
 MODELS = Path(__file__).resolve().parents[1] / "fixtures" / "models"

@@ -21,11 +21,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from onnxspec._schema import comparison_schema, report_schema, series_schema, track_schema
 from onnxspec.catalogue import Entry, entries
-from onnxspec.findings import RuleFacts
 from onnxspec.policy.rules import RULES
 from onnxspec.policy.schema import policy_schema
+from onnxspec.results.findings import RuleFacts
+from onnxspec.results.schema import comparison_schema, report_schema, series_schema, track_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = "<!-- Written by tools/make_docs.py from onnxspec/catalogue; edit it there. -->\n"

@@ -23,9 +23,9 @@ from onnx import numpy_helper
 
 import onnxspec
 from onnxspec.errors import InputError
-from onnxspec.findings import Judgement
 from onnxspec.policy import check, profile
 from onnxspec.results import Layer, Report
+from onnxspec.results.findings import Judgement
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

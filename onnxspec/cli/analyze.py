@@ -244,8 +244,8 @@ def reports_of(
 def _judged(report: Report, path: str, layer: list[str] | None, required: float | None) -> list[ExitCode]:
     """Give the exit codes of one report, and say why they are not 0."""
     from onnxspec.cli.output import note
+    from onnxspec.layers.summary import coverage_share
     from onnxspec.results.share import percent
-    from onnxspec.summary import coverage_share
 
     codes = [of_report(report)]
     share = coverage_share(report.coverage)

@@ -38,8 +38,8 @@ def info(store: Store = None) -> None:
         _say("store: none is named; give --store, ONNXSPEC_STORE or 'store' in the configuration")
     else:
         _describe(place)
-    import onnxspec.layer
-    import onnxspec.verdicts  # noqa: F401 - defines the kernels
+    import onnxspec.layers.analyze
+    import onnxspec.layers.verdicts  # noqa: F401 - defines the kernels
 
     found = kernel_cache()
     _say(f"kernels: {found.files} compiled, {_size(found.bytes)}, {_writable(found.writable)}")

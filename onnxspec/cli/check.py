@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import datetime
 
     from onnxspec.cli.output import Target
-    from onnxspec.findings import Judgement
     from onnxspec.limits import Limits
     from onnxspec.policy import Policy
     from onnxspec.results import Report
+    from onnxspec.results.findings import Judgement
     from onnxspec.settings import Settings
 
 __all__ = ["check", "init_policy", "is_report"]

@@ -10,7 +10,7 @@ from onnxspec.errors import UsageError
 
 if TYPE_CHECKING:
     from onnxspec.catalogue import Entry
-    from onnxspec.findings import RuleFacts
+    from onnxspec.results.findings import RuleFacts
 
 __all__ = ["explain", "explanation", "rule_explanation"]
 

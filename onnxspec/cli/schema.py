@@ -20,9 +20,9 @@ def schema(
     """Print the JSON Schema (2020-12) of reports, comparisons, series, tracks or policies."""
     import json
 
-    from onnxspec._schema import comparison_schema, report_schema, series_schema, track_schema
     from onnxspec.cli.output import write_text
     from onnxspec.policy.schema import policy_schema
+    from onnxspec.results.schema import comparison_schema, report_schema, series_schema, track_schema
 
     schemas = {
         "report": report_schema,

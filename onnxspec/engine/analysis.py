@@ -14,8 +14,8 @@ from onnxspec.engine.plan import patterns_of, refusal
 from onnxspec.engine.reuse import stored
 from onnxspec.engine.run import run_layers
 from onnxspec.errors import TensorError
-from onnxspec.facts import without_numbers
 from onnxspec.graph import SurveyOptions, WeightMatrix, survey
+from onnxspec.layers.blank import without_numbers
 from onnxspec.reading import Source, open_model
 from onnxspec.results import Report
 from onnxspec.settings import Settings

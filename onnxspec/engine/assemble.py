@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from onnxspec import __version__
 from onnxspec.graph import Survey
+from onnxspec.layers.summary import cover, summarize, tied
 from onnxspec.reading import Model
 from onnxspec.results import SCHEMA_VERSION, Diagnostic, Layer, Layers, ModelInfo, Report, Tool
 from onnxspec.settings import Settings
-from onnxspec.summary import cover, summarize, tied
 
 __all__ = ["assemble"]
 

@@ -13,8 +13,8 @@ from onnxspec.engine.assemble import assemble
 from onnxspec.engine.job import Job
 from onnxspec.engine.run import run_layers
 from onnxspec.errors import TensorError
-from onnxspec.facts import without_numbers
 from onnxspec.graph import Survey, SurveyOptions, WeightMatrix, survey
+from onnxspec.layers.blank import without_numbers
 from onnxspec.reading import Model, Source, open_model
 from onnxspec.results import Diagnostic, Layer, Report
 from onnxspec.settings import Settings
@@ -68,7 +68,7 @@ def analyze_delta(
     pairs = counterparts(found.weights, base[1].weights, how)
 
     def task(weight: WeightMatrix, chosen: Settings) -> Layer:
-        from onnxspec.layer import analyze_layer
+        from onnxspec.layers.analyze import analyze_layer
 
         other = pairs.get(id(weight))
         if other is None:
@@ -102,7 +102,7 @@ def counterparts(a: list[WeightMatrix], b: list[WeightMatrix], how: Job) -> Mapp
 def _candidate(weight: WeightMatrix, how: Job) -> Candidate:
     """Read a weight once for finding its counterpart."""
     from onnxspec.comparing.align import Candidate, sketch
-    from onnxspec.value_facts import facts_of
+    from onnxspec.layers.value_facts import facts_of
 
     known = Candidate(weight.id, weight.name, weight.kernel_shape)
     try:
@@ -115,7 +115,7 @@ def _candidate(weight: WeightMatrix, how: Job) -> Candidate:
 
 
 class _Delta:
-    """A weight less its counterpart, for `onnxspec.layer.analyze_layer`."""
+    """A weight less its counterpart, for `onnxspec.layers.analyze.analyze_layer`."""
 
     dtype = "float32"
     quantization = None

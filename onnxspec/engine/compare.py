@@ -16,8 +16,8 @@ from onnxspec.engine.job import Job, sort_options
 from onnxspec.engine.plan import patterns_of
 from onnxspec.engine.run import run_layers
 from onnxspec.errors import TensorError
-from onnxspec.facts import blank_layer
 from onnxspec.graph import Survey, SurveyOptions, WeightMatrix, survey
+from onnxspec.layers.blank import blank_layer
 from onnxspec.reading import Source, open_model
 from onnxspec.results import Layer, Report
 from onnxspec.settings import Settings
@@ -198,7 +198,7 @@ class _Sides:
 
     def _analysed(self, weight: WeightMatrix, settings: Settings) -> Layer:
         """Analyse a layer of a and keep some of its values."""
-        from onnxspec.layer import analyze_layer
+        from onnxspec.layers.analyze import analyze_layer
 
         watched = _Sketching(weight, self._job.limits.matrix_bytes)
         layer = analyze_layer(cast("WeightMatrix", watched), settings)
@@ -207,8 +207,8 @@ class _Sides:
 
     def _looked_up(self, weight: WeightMatrix, settings: Settings) -> Layer:
         """Take the numbers of a layer of a with the same values; analyse it where there is none."""
-        from onnxspec.layer import analyze_layer
-        from onnxspec.value_facts import facts_of
+        from onnxspec.layers.analyze import analyze_layer
+        from onnxspec.layers.value_facts import facts_of
 
         twin = self._twins.get(id(weight))
         if twin is not None and twin.status == "ok":

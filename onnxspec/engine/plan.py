@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from onnxspec.engine.job import Job
 from onnxspec.engine.workers import AHEAD
-from onnxspec.estimated import is_estimated
-from onnxspec.facts import without_numbers
 from onnxspec.graph import WeightMatrix
 from onnxspec.graph.values import LARGE, SAMPLED_ELEMENTS, SAMPLES, STACK_ELEMENTS
+from onnxspec.layers.blank import without_numbers
+from onnxspec.layers.estimated import is_estimated
 from onnxspec.results import Layer
 from onnxspec.settings import Settings
 from onnxspec.spectra.slabs import slab_rows

@@ -27,9 +27,9 @@ from onnxspec.engine.plan import FLOPS, flops, refusal
 from onnxspec.engine.reuse import analyzed, place_of, reusing, spared
 from onnxspec.engine.run import corrected
 from onnxspec.errors import InputError, TensorError, UsageError
-from onnxspec.facts import without_numbers
 from onnxspec.graph import Survey, SurveyOptions, WeightMatrix, survey
 from onnxspec.graph.fingerprint import fingerprint
+from onnxspec.layers.blank import without_numbers
 from onnxspec.limits import Limits
 from onnxspec.reading import Model, open_model
 from onnxspec.results import Layer

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["LayerTask", "analyzed", "place_of", "reusing", "spared", "stored"]
 
 LayerTask = Callable[[WeightMatrix, Settings], Layer]
-"""The whole job of one layer: `onnxspec.layer.analyze_layer`, or something that wraps it.
+"""The whole job of one layer: `onnxspec.layers.analyze.analyze_layer`, or something that wraps it.
 
 It depends on the weight's values and on the settings alone, and never raises for
 what is wrong with the weight. What needs all layers (`corrected`)
@@ -31,7 +31,7 @@ comes afterwards, so a layer's result may come from a store or from another mach
 
 def analyzed(weight: WeightMatrix, settings: Settings, mapper: Mapper = one_by_one) -> Layer:
     """Compute a layer; what computes it is loaded when the first one is."""
-    from onnxspec.layer import analyze_layer
+    from onnxspec.layers.analyze import analyze_layer
 
     return analyze_layer(weight, settings, mapper)
 

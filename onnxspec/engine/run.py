@@ -47,7 +47,7 @@ def run_layers(
     patterns : tuple of str
         Globs of the layers that are wanted; none for all.
     task : LayerTask, optional
-        What is done with one layer; `onnxspec.layer.analyze_layer` unless given.
+        What is done with one layer; `onnxspec.layers.analyze.analyze_layer` unless given.
     store : ResultStore, optional
         What is in it is not computed again, and what is computed goes into it.
     beside : callable, optional

@@ -34,7 +34,7 @@ class Warmed:
 def warm() -> Warmed:
     """Analyse a small made-up layer with every choice that picks other kernels."""
     from onnxspec._jit import KERNELS, kernel_cache
-    from onnxspec.layer import analyze_layer
+    from onnxspec.layers.analyze import analyze_layer
     from onnxspec.settings import Settings
 
     weight = _layer()

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from onnxspec.findings import RuleFacts
 from onnxspec.policy.model import Policy
 from onnxspec.results import Layer, Report
+from onnxspec.results.findings import RuleFacts
 
 __all__ = ["DEGENERATE", "Context", "Hit", "Look", "Rule", "about", "matches", "number", "text"]
 

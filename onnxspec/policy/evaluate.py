@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from onnxspec.findings import SEVERITIES, Finding, Judgement, RuleFacts, Severity, Verdict
 from onnxspec.policy.context import Context, Hit, Rule
 from onnxspec.policy.load import profile
 from onnxspec.policy.model import Policy, Waiver
 from onnxspec.policy.rules import ALWAYS, EXPIRED, RULES, UNUSED, find
 from onnxspec.results import Layer, Report
+from onnxspec.results.findings import SEVERITIES, Finding, Judgement, RuleFacts, Severity, Verdict
 
 __all__ = ["check", "selected", "without_report"]
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from onnxspec.findings import Severity
+from onnxspec.results.findings import Severity
 
 __all__ = ["FileRules", "Pins", "Policy", "Waiver"]
 

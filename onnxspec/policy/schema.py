@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onnxspec.findings import SEVERITIES
+from onnxspec.results.findings import SEVERITIES
 
 __all__ = ["EFFORTS", "MODEL_THRESHOLDS", "PROFILES", "THRESHOLDS", "policy_schema"]
 

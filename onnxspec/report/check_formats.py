@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from onnxspec.errors import UsageError
-from onnxspec.findings import Judgement
+from onnxspec.results.findings import Judgement
 
 __all__ = ["CHECK_FORMATS", "CheckFormatter", "check_formatter"]
 

@@ -8,9 +8,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from onnxspec._codec import encode
 from onnxspec.report._plain import plain
 from onnxspec.results import Report
+from onnxspec.results.codec import encode
 
 __all__ = ["cell", "render"]
 

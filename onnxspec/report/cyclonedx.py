@@ -10,9 +10,9 @@ from pathlib import PurePath
 from typing import Any
 
 from onnxspec import __version__
-from onnxspec.findings import Judgement
 from onnxspec.report._plain import plain, shortened
 from onnxspec.results import Report
+from onnxspec.results.findings import Judgement
 
 __all__ = ["render"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from onnxspec._codec import encode
 from onnxspec.report._plain import plain
 from onnxspec.results import Layer
+from onnxspec.results.codec import encode
 
 __all__ = ["chart", "detail_lines"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from onnxspec._codec import encode, to_json
-from onnxspec.findings import Judgement
+from onnxspec.results.codec import encode, to_json
+from onnxspec.results.findings import Judgement
 
 __all__ = ["render"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from onnxspec.findings import Finding, Judgement
 from onnxspec.report._plain import plain, shortened
+from onnxspec.results.findings import Finding, Judgement
 
 __all__ = ["coverage_line", "headline", "render"]
 

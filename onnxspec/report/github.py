@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from onnxspec.findings import Finding, Judgement
 from onnxspec.report._plain import plain, shortened
 from onnxspec.report.findings_table import headline
+from onnxspec.results.findings import Finding, Judgement
 
 __all__ = ["render"]
 

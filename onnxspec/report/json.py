@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onnxspec._codec import to_json
 from onnxspec.results import Report
+from onnxspec.results.codec import to_json
 
 __all__ = ["render"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
-from onnxspec.findings import Finding, Judgement
 from onnxspec.report._plain import plain
 from onnxspec.report.findings_table import coverage_line, headline
+from onnxspec.results.findings import Finding, Judgement
 
 __all__ = ["render", "xml_text"]
 

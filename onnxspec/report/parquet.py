@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from onnxspec._codec import encode
 from onnxspec.errors import UsageError
 from onnxspec.results import Layer, Report
+from onnxspec.results.codec import encode
 
 __all__ = ["render_bytes"]
 

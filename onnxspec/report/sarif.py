@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from onnxspec import __version__
-from onnxspec.findings import Finding, Judgement, RuleFacts
 from onnxspec.report._plain import plain, shortened
+from onnxspec.results.findings import Finding, Judgement, RuleFacts
 
 __all__ = ["MAX_BYTES", "MAX_RESULTS", "render"]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from onnxspec._codec import decode, parse, to_json
 from onnxspec.errors import ReportError
+from onnxspec.results.codec import decode, parse, to_json
 from onnxspec.results.report import Diagnostic, ModelInfo, Tool
 
 __all__ = [

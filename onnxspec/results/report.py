@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any, Literal
 
-from onnxspec._codec import decode, parse, to_json
 from onnxspec.errors import ReportError
+from onnxspec.results.codec import decode, parse, to_json
 from onnxspec.results.layer import Layer, Layers
 
 __all__ = [

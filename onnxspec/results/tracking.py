@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from onnxspec._codec import to_json
+from onnxspec.results.codec import to_json
 from onnxspec.results.report import Tool
 
 __all__ = ["TRACK_METRICS", "TRACK_SCHEMA_VERSION", "Checkpoint", "Course", "Track", "Transition"]

@@ -9,10 +9,10 @@ from dataclasses import fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from onnxspec._codec import decode, encode, parse
 from onnxspec.errors import ReportError
-from onnxspec.facts import blank_layer
+from onnxspec.layers.blank import blank_layer
 from onnxspec.results import Layer
+from onnxspec.results.codec import decode, encode, parse
 
 if TYPE_CHECKING:
     from onnxspec.graph import WeightMatrix

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from onnxspec.comparing.checkpoints.courses import follow
 from onnxspec.engine import Job
 from onnxspec.errors import InputError, LimitError, UsageError
+from onnxspec.layers.summary import coverage_share
 from onnxspec.results.share import percent
 from onnxspec.results.tracking import Checkpoint, Track
 from onnxspec.settings import Settings
 from onnxspec.studies.gather import is_report, report_of
 from onnxspec.studies.table import read_table
-from onnxspec.summary import coverage_share
 
 if TYPE_CHECKING:
     from onnxspec.limits import Limits

@@ -11,12 +11,12 @@ from onnxspec.comparing.series.capacity import CAPACITY, capacity
 from onnxspec.comparing.series.ranking import rank
 from onnxspec.engine import Job
 from onnxspec.errors import InputError, UsageError
+from onnxspec.layers.summary import coverage_share
 from onnxspec.results.series import Member, Series
 from onnxspec.results.share import percent
 from onnxspec.settings import Settings
 from onnxspec.studies.gather import is_report, report_of, sliced
 from onnxspec.studies.table import Row, Table, read_table, table_of
-from onnxspec.summary import coverage_share
 
 if TYPE_CHECKING:
     from onnxspec.results import Report

@@ -16,19 +16,18 @@ LEVELS = (
         "limits",
         "settings",
         "results",
-        "findings",
         "palette",
         "_codec",
         "_distinct",
         "_files",
-        "_schema",
         "catalogue",
     },
     {"_jit", "laws", "reading"},
     {"graph", "spectra", "fits"},
-    {"diagnosis", "facts", "summary", "weightwatcher", "theory", "verdict_fields", "value_facts"},
-    {"verdicts", "estimated", "plots", "comparing"},
-    {"layer", "store"},
+    {"diagnosis", "weightwatcher", "theory"},
+    {"plots", "comparing"},
+    {"layers"},
+    {"store"},
     {"engine"},
     {"distributed"},
     {"studies"},
@@ -168,7 +167,7 @@ def test_the_program_starts_with_what_every_command_needs() -> None:
         "numpy.random",
     }
     loaded = loaded_after(run, whole=True)
-    assert "onnxspec.layer" in loaded
+    assert "onnxspec.layers.analyze" in loaded
     assert not loaded & (heavy | {"onnxspec.engine.remote", "onnxspec._jit"})
 
 

@@ -113,7 +113,7 @@ def test_the_estimate_covers_what_a_tall_matrix_takes(tmp_path: Path) -> None:
         "    lines = open('/proc/self/status').read().splitlines()\n"
         "    return 1024 * int(next(line for line in lines if line.startswith('VmHWM')).split()[1])\n"
         "(weight,) = onnxspec.iter_weights(sys.argv[1])\n"
-        "import numpy.linalg, onnxspec.layer\n"
+        "import numpy.linalg, onnxspec.layers.analyze\n"
         "before = peak()\n"
         "onnxspec.analyze(sys.argv[1], effort='fast', jobs=1)\n"
         "print(json.dumps([peak() - before, working_bytes(weight, Settings(effort='fast'))]))\n"

@@ -10,8 +10,8 @@ import pytest
 
 import onnxspec
 from onnxspec.errors import InputError
+from onnxspec.layers.summary import NO_WEIGHT_REASONS, coverage_share
 from onnxspec.results import Coverage
-from onnxspec.summary import NO_WEIGHT_REASONS, coverage_share
 from tests.graph.make_coverage_230 import MODELS
 
 HERE = Path(__file__).parent

@@ -93,9 +93,9 @@ def _serve(stream: IO[str]) -> None:
     import onnx  # noqa: F401
 
     import onnxspec
+    import onnxspec.layers.verdicts
     import onnxspec.policy
     import onnxspec.report.table
-    import onnxspec.verdicts
     from onnxspec.cli import app  # noqa: F401
     from onnxspec.cli.commands import COMMANDS, build
 

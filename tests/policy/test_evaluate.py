@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from onnxspec.findings import Finding
 from onnxspec.policy import Policy, Waiver, check, profile
 from onnxspec.policy.evaluate import selected
 from onnxspec.results import Report
+from onnxspec.results.findings import Finding
 from tests.policy.reports import failed, layer, report
 
 DAY = datetime.date(2026, 6, 1)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from onnxspec import summary
-from onnxspec.findings import Finding
+from onnxspec.layers import summary
 from onnxspec.policy import Policy, check, profile
 from onnxspec.policy.rules import RULES, coverage, find, suggest
 from onnxspec.policy.rules.training import robust_z
 from onnxspec.results import Diagnostic, ExternalFile, Quantization, Report
+from onnxspec.results.findings import Finding
 from tests.policy import models
 from tests.policy.reports import failed, layer, report
 

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from referencing import Registry, Resource
 
 from onnxspec.errors import UsageError
-from onnxspec.findings import Judgement
 from onnxspec.policy import Waiver, check, profile, without_report
 from onnxspec.report import junit, sarif
 from onnxspec.report._plain import plain
 from onnxspec.report.check_formats import CHECK_FORMATS, check_formatter
 from onnxspec.results import ExternalFile
+from onnxspec.results.findings import Judgement
 from tests.policy.reports import failed, layer, report
 from tests.report.sarif_schema import SARIF
 

@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import onnxspec
-from onnxspec._codec import encode
 from onnxspec.laws import marchenko_pastur as law
 from onnxspec.palette import PHASES
 from onnxspec.report import svg
@@ -26,6 +25,7 @@ from onnxspec.report.svg.canvas import Scale, polyline, steps
 from onnxspec.report.svg.linear import beyond, marchenko_pastur
 from onnxspec.report.svg.signs import NONE, SHAPES, styles
 from onnxspec.results import Layer, Plot, Report
+from onnxspec.results.codec import encode
 from onnxspec.results.drawable import histogram_of, linear_of
 
 HOSTILE = "</title></svg><script>alert(1)</script>\"'&\x1b[31m\u202e"

@@ -13,11 +13,11 @@ from onnxspec.diagnosis.noise_parts import eigenvalues
 from onnxspec.diagnosis.trained import trained_verdict
 from onnxspec.graph import layouts, values
 from onnxspec.graph.values import Held, InFile, in_file
+from onnxspec.layers.verdicts import excess_kurtosis
 from onnxspec.reading import StoredTensor
 from onnxspec.spectra import slabs as slabs_module
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.slabs import Slabs, gram, slab_rows
-from onnxspec.verdicts import excess_kurtosis
 
 
 @pytest.fixture(autouse=True)

@@ -134,7 +134,7 @@ def test_the_version_depends_on_sources_and_libraries(monkeypatch: pytest.Monkey
     assert before == compute()
     read = Path.read_bytes
     tables = [("laws/tracy_widom.npy", True), ("fits/bulk_null.npz", True)]
-    for name, changes in (("spectra/eigen.py", True), ("layer.py", True), ("cli/analyze.py", False), *tables):
+    for name, changes in (("spectra/eigen.py", True), ("layers/analyze.py", True), ("cli/analyze.py", False), *tables):
         path = PACKAGE / name
         assert path.is_file()
         with monkeypatch.context() as patched:
@@ -164,7 +164,7 @@ def test_a_pinned_value_counts_by_its_value(tmp_path: Path) -> None:
 
 def test_no_number_comes_from_code_outside_the_digest() -> None:
     """Follow the imports from what computes a layer: none may reach a part that the digest leaves out."""
-    stack = [PACKAGE / "layer.py", *(PACKAGE / "engine").glob("*.py"), PACKAGE / "graph/runtime_child.py"]
+    stack = [PACKAGE / "layers/analyze.py", *(PACKAGE / "engine").glob("*.py"), PACKAGE / "graph/runtime_child.py"]
     seen: set[Path] = set()
     while stack:
         path = stack.pop()
@@ -180,5 +180,5 @@ def test_no_number_comes_from_code_outside_the_digest() -> None:
                     target = PACKAGE.joinpath(*parts[1:])
                     stack += [p for p in (target.with_suffix(".py"), target / "__init__.py") if p.is_file()]
     rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in seen}
-    assert {"fits", "spectra", "diagnosis", "graph", "reading", "verdicts"} <= rooms
+    assert {"fits", "spectra", "diagnosis", "graph", "reading", "layers"} <= rooms
     assert not rooms & key.NOT_NUMERICAL

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import onnxspec
-from onnxspec._codec import to_json
 from onnxspec.graph import WeightMatrix, survey
-from onnxspec.layer import analyze_layer
+from onnxspec.layers.analyze import analyze_layer
 from onnxspec.limits import DEFAULT_LIMITS
 from onnxspec.reading import open_model
+from onnxspec.results.codec import to_json
 from onnxspec.store.row import OF_THE_FILE, RowError, pack, unpack
 
 

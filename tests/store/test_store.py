@@ -53,7 +53,7 @@ def plain(path: Path) -> str:
 def test_the_second_run_computes_nothing(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, store = analyse(path, tmp_path / "store")
     assert (store.reused, store.added, store.problems) == (0, len(SHAPES), [])
-    monkeypatch.setattr("onnxspec.layer.analyze_layer", lambda *_: pytest.fail("a layer was computed"))
+    monkeypatch.setattr("onnxspec.layers.analyze.analyze_layer", lambda *_: pytest.fail("a layer was computed"))
     second, store = analyse(path, tmp_path / "store")
     assert (store.reused, store.added, store.problems) == (len(SHAPES), 0, [])
     assert first == second == analyse(path, tmp_path / "store")[0]
@@ -114,16 +114,16 @@ def test_places(tmp_path: Path) -> None:
 
 KILL = """
 import os, signal, sys
-import onnxspec, onnxspec.layer
+import onnxspec, onnxspec.layers.analyze
 from onnxspec.store import ResultStore
-original, left = onnxspec.layer.analyze_layer, int(sys.argv[3])
+original, left = onnxspec.layers.analyze.analyze_layer, int(sys.argv[3])
 def killed(*arguments):
     global left
     left -= 1
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return original(*arguments)
-onnxspec.layer.analyze_layer = killed
+onnxspec.layers.analyze.analyze_layer = killed
 onnxspec.analyze(sys.argv[1], store=ResultStore(sys.argv[2]), min_evals=10, jobs=1)
 """
 
@@ -381,7 +381,8 @@ def test_a_run_that_computes_nothing_loads_nothing_that_computes(path: Path, tmp
         "with ResultStore(sys.argv[2]) as store:\n"
         "    report = onnxspec.analyze(sys.argv[1], store=store, min_evals=10, jobs=1)\n"
         "assert any(layer.trained for layer in report.layers)\n"
-        "print(store.reused, *sorted({'numba', 'scipy', 'onnxspec.layer', 'onnxspec.verdicts'} & set(sys.modules)))\n"
+        "late = {'numba', 'scipy', 'onnxspec.layers.analyze', 'onnxspec.layers.verdicts'}\n"
+        "print(store.reused, *sorted(late & set(sys.modules)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(path), str(tmp_path / "store")], capture_output=True, text=True, check=True

@@ -23,10 +23,10 @@ from onnxspec.fits.hill import hill_at_median
 from onnxspec.fits.power_law import fit_power_law
 from onnxspec.fits.stability import alpha_profile, exact_interval, unbiased_alpha
 from onnxspec.fits.verdict import judge_power_law
+from onnxspec.layers.verdict_fields import MATRIX_FULL, TAIL, TAIL_FULL, Verdicts, nothing
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.slabs import Slabs
 from onnxspec.spectra.vectors import localisation
-from onnxspec.verdict_fields import MATRIX_FULL, TAIL, TAIL_FULL, Verdicts, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

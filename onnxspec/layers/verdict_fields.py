@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from onnxspec._codec import encode
+from onnxspec.results.codec import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,17 +11,17 @@ import numpy as np
 
 from onnxspec.diagnosis.levels import value_levels
 from onnxspec.errors import TensorError
-from onnxspec.estimated import estimated_layer, is_estimated
-from onnxspec.facts import blank_layer, without_numbers
 from onnxspec.fits.power_law import curve, fit_power_law
 from onnxspec.graph import layouts
 from onnxspec.graph.values import STACK_ELEMENTS
+from onnxspec.layers.blank import blank_layer, without_numbers
+from onnxspec.layers.estimated import estimated_layer, is_estimated
+from onnxspec.layers.value_facts import ValueFacts, facts_of
+from onnxspec.layers.verdict_fields import MATRIX, TAIL, Verdicts, nothing
 from onnxspec.results import Layer, Plot, PowerLawFit, Spectrum
 from onnxspec.spectra.eigen import spectrum
 from onnxspec.spectra.metrics import metrics
 from onnxspec.spectra.slabs import Mapper, Slabs, Stack, one_by_one
-from onnxspec.value_facts import ValueFacts, facts_of
-from onnxspec.verdict_fields import MATRIX, TAIL, Verdicts, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,7 +166,7 @@ def _verdicts(
         out = nothing(TAIL, "slices" if sliced else fit.reason or "effort").merge(nothing(MATRIX, "effort"))
         return out.merge(nothing(("cross_check",), "not_asked")).merge(nothing(("health",), "effort"))
     # what computes verdicts takes half a second to load
-    from onnxspec.verdicts import of_health, of_matrix, of_tail
+    from onnxspec.layers.verdicts import of_health, of_matrix, of_tail
 
     if layer.value_hash is None:
         raise ValueError("the seed comes from the values' hash")

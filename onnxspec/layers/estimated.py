@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxspec._codec import encode
+from onnxspec.layers.verdict_fields import MATRIX, TAIL, nothing
 from onnxspec.results import Layer, Plot
+from onnxspec.results.codec import encode
 from onnxspec.spectra.metrics import METRICS, norm_metrics
 from onnxspec.spectra.slabs import Slabs
 from onnxspec.spectra.stochastic import estimate_spectrum
-from onnxspec.verdict_fields import MATRIX, TAIL, nothing
 
 if TYPE_CHECKING:
     from onnxspec.graph.values import Values
+    from onnxspec.layers.value_facts import ValueFacts
     from onnxspec.settings import Settings
-    from onnxspec.value_facts import ValueFacts
 
 __all__ = ["estimated_layer", "is_estimated"]
 
