@@ -174,7 +174,7 @@ def _cut(operands: Operands, outputs: int) -> tuple[str, list[NDArray[np.intp] |
         if not names:
             return None
         name = names.pop(0)
-        for reader, position in scope.consumers.get(name, ()):
+        for reader, position in scope.few_readers(name):
             node = scope.nodes[reader]
             found = None
             if operator(node) == f"{MS}.GroupQueryAttention" and position == 0:
@@ -274,7 +274,7 @@ def _feeds_attention(operands: Operands, node: Node) -> bool:
     for _ in range(_STEPS):
         if not names:
             return False
-        for reader, _slot in scope.consumers.get(names.pop(0), ()):
+        for reader, _slot in scope.few_readers(names.pop(0)):
             after = scope.nodes[reader]
             if operator(after) in _ATTENTION:
                 return True

@@ -14,7 +14,7 @@ import numpy as np
 
 from onnxspec.errors import TensorError
 from onnxspec.graph import folding
-from onnxspec.graph.costs import Budget
+from onnxspec.graph.costs import FEW, Budget
 from onnxspec.graph.growing import GROWING
 from onnxspec.graph.nodes import MISFITS, attribute, product
 from onnxspec.graph.view import GraphView, Scope
@@ -378,7 +378,7 @@ class Constants:
 
         Gives the constant itself where there is nothing of the kind, or no runtime.
         """
-        if self._runtime is None or not constant.unknown:
+        if self._runtime is None or not constant.unknown or self._too_many(constant):
             return constant
         stack = [(constant, False)]
         while stack:
@@ -393,6 +393,17 @@ class Constants:
             else:
                 self._realised[id(current)] = self._evaluated(current)
         return self._realised[id(constant)]
+
+    def _too_many(self, constant: Constant) -> bool:
+        """Say whether so many steps lie below a constant that not all of them would be evaluated."""
+        if constant.steps <= FEW:
+            return False
+        try:
+            steps = len(constant.order(cached=False))
+        except TensorError:
+            return True
+        self.budget.spend(steps)
+        return steps + len(self._realised) > self._limits.fold_nodes
 
     def _evaluated(self, constant: Constant) -> Constant:
         """Fold a constant again over inputs that were evaluated, in onnxruntime where it must be."""

@@ -68,7 +68,7 @@ def _multipliers(operands: Operands) -> Iterator[list[Constant]]:
         if not queue:
             return
         name, state = queue.pop(0)
-        for reader, slot in scope.consumers.get(name, ()):
+        for reader, slot in scope.few_readers(name):
             node = scope.nodes[reader]
             if node.op_type == "DequantizeLinear" and slot == 0 and len(node.inputs) > 1:
                 scale = store.find(scope, node.inputs[1])
@@ -143,7 +143,7 @@ def scale_after_gather(operands: Operands, codes: Constant) -> tuple[Constant, C
         if not queue:
             return None
         name, cast = queue.pop(0)
-        for reader, slot in scope.consumers.get(name, ()):
+        for reader, slot in scope.few_readers(name):
             node = scope.nodes[reader]
             if not node.outputs:
                 continue

@@ -156,7 +156,7 @@ def _multiplied(operands: Operands) -> bool | None:
         if not names:
             return None
         name, turned = names.pop(0)
-        for reader, position in scope.consumers.get(name, ()):
+        for reader, position in scope.few_readers(name):
             node = scope.nodes[reader]
             if position == 1 and node.op_type in ("Gemm", "MatMul"):
                 return turned != bool(node.op_type == "Gemm" and attribute(node, "transB", 0))

@@ -11,6 +11,9 @@ __all__ = ["Scope", "Value"]
 Value = tuple["Scope", str]
 """A value: the scope that defines it and its name there."""
 
+FEW_READERS = 64
+"""Readers of one value that are looked at for each layer that gives it."""
+
 FEW_OUTPUTS = 16
 """Outputs of one node among which a name is found by looking at each."""
 
@@ -40,6 +43,8 @@ class Scope:
         Whether stored tensors alone decide a value, as far as it was asked.
     outputs_of : dict
         Names of the outputs of nodes with many, each with its position.
+    formal : frozenset of str
+        The inputs, which may be many.
     """
 
     index: int
@@ -58,6 +63,10 @@ class Scope:
     children: dict[int, list[Scope]] = field(default_factory=dict)
     constant: dict[str, bool] = field(default_factory=dict)
     outputs_of: dict[int, dict[str, int]] = field(default_factory=dict)
+    formal: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.formal = frozenset(self.inputs)
 
     def output_of(self, index: int, name: str) -> int:
         """Say which output of a node a value is, in a time that does not grow with the number of them."""
@@ -68,6 +77,10 @@ class Scope:
             self.outputs_of[index] = {output: i for i, output in reversed(list(enumerate(outputs)))}
         return self.outputs_of[index][name]
 
+    def few_readers(self, name: str) -> list[tuple[int, int]]:
+        """Give the first nodes and inputs that read a value: what a layer is part of shows in few of them."""
+        return self.consumers.get(name, [])[:FEW_READERS]
+
     def defines(self, name: str) -> bool:
         """Say whether `name` is defined here rather than in a scope around this one."""
-        return name in self.producers or name in self.initializers or name in self.bindings or name in self.inputs
+        return name in self.producers or name in self.initializers or name in self.bindings or name in self.formal

@@ -94,14 +94,12 @@ def _in_cycle(scope: Scope) -> int | None:
     while ready:
         index = ready.pop()
         del waiting[index]
-        done = {reader for output in set(scope.nodes[index].outputs) for reader, _ in scope.consumers.get(output, ())}
-        for reader in done:
+        own = [name for name in set(scope.nodes[index].outputs) if scope.producers.get(name) == index]
+        for reader in {reader for name in own for reader, _ in scope.consumers.get(name, ())}:
             if reader in waiting:
-                own = {scope.producers[n] for n in scope.nodes[reader].inputs if n in scope.producers}
-                if index in own:
-                    waiting[reader] -= 1
-                    if waiting[reader] == 0:
-                        ready.append(reader)
+                waiting[reader] -= 1
+                if waiting[reader] == 0:
+                    ready.append(reader)
     return min(waiting) if waiting else None
 
 

@@ -98,6 +98,7 @@ class _Surveyor:
         self._weights: dict[tuple[object, ...], WeightMatrix] = {}
         self._skipped: list[Skip] = []
         self._listed: set[tuple[str, int]] = set()
+        self._uses: set[tuple[int, str]] = set()
         self._slots: dict[tuple[int, int, int], tuple[str, WeightMatrix]] = {}
         self._seen: dict[int, Evidence | None] = {}
         self._carried: list[tuple[Node, str, Constant]] = []
@@ -291,7 +292,8 @@ class _Surveyor:
                 weight.problem = weight.problem or TensorError("invalid_graph", f"the weight does not fit: {error}")
             self._weights[key] = weight
             self._places.append((weight, (scope.index, index)))
-        if slot not in weight.used_by:
+        if (id(weight), slot) not in self._uses:
+            self._uses.add((id(weight), slot))
             weight.used_by.append(slot)
             weight.slots += first and constant.size >= MIN_ELEMENTS
             weight.small_slots += first and constant.size < MIN_ELEMENTS

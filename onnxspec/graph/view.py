@@ -103,7 +103,7 @@ class GraphView:
                 if inner is None:
                     return current, name
                 current, name = inner
-            elif name in current.initializers or name in current.inputs:
+            elif name in current.initializers or name in current.formal:
                 return current, name
             else:
                 current = current.parent
@@ -152,6 +152,14 @@ class GraphView:
 
     def followed_by(self, scope: Scope, name: str, op_type: str) -> bool:
         """Say whether a node of this operator reads a value, through Identity nodes."""
+        known: dict[tuple[int, str, str], bool] = self.cache.setdefault("followed_by", {})
+        key = (scope.index, name, op_type)
+        if key not in known:
+            known[key] = self._reads(scope, name, op_type)
+        return known[key]
+
+    @staticmethod
+    def _reads(scope: Scope, name: str, op_type: str) -> bool:
         stack, seen = [name], {name}
         while stack:
             for index, slot in scope.consumers.get(stack.pop(), ()):
@@ -166,7 +174,7 @@ class GraphView:
     def bias_of(self, scope: Scope, node: Node) -> str:
         """Name the stored tensor that a layer adds to its product: its third input, or that of an Add after it."""
         names = list(node.inputs[2:3])
-        for index, slot in scope.consumers.get(node.outputs[0], ()) if node.outputs else ():
+        for index, slot in scope.few_readers(node.outputs[0]) if node.outputs else ():
             after = scope.nodes[index]
             if after.op_type == "Add" and len(after.inputs) == 2:
                 names.append(after.inputs[1 - slot])

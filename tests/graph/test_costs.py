@@ -119,3 +119,40 @@ def test_parts_that_do_not_fit(case: str, tmp_path: Path) -> None:
     nodes += [node("Concat", ["p0", "v"], "c", axis=0), node("MatMul", ["x", "c"], "z")]
     report = analysed(nodes, {"w": w, "v": OK, "sizes": np.array(sizes or [0])}, tmp_path)
     assert report.coverage.by_reason == {"invalid_graph": 1}
+
+
+CROWDS = {
+    "one_weight_in_many_nodes": lambda i: node("MatMul", ["x", "ok"], f"z{i}"),
+    "one_name_for_many_results": lambda i: node("MatMul", ["x", "ok"], "h"),
+    "many_readers_of_each": lambda i: node("Add", ["h", "bias"], f"s{i}"),
+}
+
+
+@pytest.mark.parametrize("case", ["one_weight_in_many_nodes", "one_name_for_many_results"])
+def test_crowds_around_one_value_take_a_time_in_proportion(case: str, tmp_path: Path) -> None:
+    count = 20_000
+    nodes = [CROWDS[case](i) for i in range(count)]
+    nodes += [CROWDS["many_readers_of_each"](i) for i in range(count)] if "results" in case else []
+    proto = model(nodes, {"ok": OK, "bias": np.ones(16, np.float32)})
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    start = time.process_time()
+    report = inspect(path)
+    assert time.process_time() - start < SECONDS
+    assert (report.coverage.slots, len(report.layers[0].used_by)) == (count, count)
+
+
+def test_long_chains_that_only_onnxruntime_could_fold_are_left(tmp_path: Path) -> None:
+    count = 30_000
+    nodes = [node("Neg", [f"c{i}"], f"c{i + 1}") for i in range(count)] + [node("MatMul", ["x", f"c{count}"], "z")]
+    assert analysed(nodes, {"c0": OK}, tmp_path).coverage.by_reason == {"not_folded": 1}
+
+
+def test_graphs_of_many_inputs_take_a_time_in_proportion(tmp_path: Path) -> None:
+    names = [f"i{i}" for i in range(20_000)]
+    proto = model([node("Relu", [name], f"z{name}") for name in names], {"ok": OK}, inputs=["x", *names])
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    start = time.process_time()
+    inspect(path)
+    assert time.process_time() - start < SECONDS / 2
