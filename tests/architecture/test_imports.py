@@ -17,7 +17,6 @@ LEVELS = (
         "settings",
         "results",
         "palette",
-        "_codec",
         "_distinct",
         "_files",
         "catalogue",
