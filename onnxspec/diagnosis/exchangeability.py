@@ -191,14 +191,20 @@ def entry_sums(W: Matrix) -> Entries | None:
         return None
     shape = (W.shape[0], W.shape[1])
     moments = powers / size / np.array([scale * variance, variance**2, variance**3, variance**4])
-    return Entries(shape, mean, scale, row1 / scale, col1 / scale, row2 / variance, col2 / variance, moments)
+    for sums, unit in ((row1, scale), (col1, scale), (row2, variance), (col2, variance)):
+        sums /= unit  # noqa: PLW2901 - in place: of a tall matrix they are long
+    return Entries(shape, mean, scale, row1, col1, row2, col2, moments)
 
 
 def _sums_of_slabs(W: Slabs, mean: float) -> tuple[Array, Array, Array, Array, Array]:
     """Do what `_power_sums` does, slab by slab."""
-    found = [_power_sums(part, mean) for part in W]
-    line1, line2 = (np.concatenate([sums[i] for sums in found]) for i in (0, 2))
-    other1, other2, powers = (np.sum([sums[i] for sums in found], axis=0) for i in (1, 3, 4))
+    line1, line2 = np.empty(W.N), np.empty(W.N)
+    found = []
+    for start, part in zip(W.starts(), W):
+        lines = slice(start, start + len(part))
+        line1[lines], one, line2[lines], two, power = _power_sums(part, mean)
+        found.append((one, two, power))
+    other1, other2, powers = (np.sum([sums[i] for sums in found], axis=0) for i in range(3))
     return (line1, other1, line2, other2, powers) if W.axis == 0 else (other1, line1, other2, line2, powers)
 
 

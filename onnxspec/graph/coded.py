@@ -35,6 +35,7 @@ CODE_BITS: Mapping[str, int] = MappingProxyType(
 _QUANT_DOMAINS = ("onnx.brevitas", "finn.custom_op.general", "qonnx.custom_op.general")
 _COUNTED_CODES = 2**16
 _CHUNK = 2**20
+_MANY_SCALES = 2**21
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ class Coded:
 
     def mean_square_scale(self) -> float:
         """Give the mean over all elements of their scale squared."""
+        if self.scale.size > _MANY_SCALES:
+            return self._mean_square_of_many()
         squares = self.checked_scale().astype(np.float64) ** 2
         if self.block:
             length = self.codes.shape[self.axis]
@@ -111,6 +114,16 @@ class Coded:
             squares = squares * covered.reshape([-1 if i == self.axis else 1 for i in range(squares.ndim)])
             return float(squares.sum() / covered.sum() * squares.shape[self.axis] / squares.size)
         return float(squares.mean())
+
+    def _mean_square_of_many(self) -> float:
+        """Add the squares line by line: in float64 the scales themselves would take much memory."""
+        length, covered = self.codes.shape[self.axis], np.ones(1)
+        if self.block:
+            covered = np.clip(length - np.arange(self.scale.shape[self.axis]) * self.block, 0, self.block)
+        weights = covered.reshape([-1 if i == self.axis % self.scale.ndim else 1 for i in range(self.scale.ndim)])
+        lines = zip(self.scale, np.broadcast_to(weights, self.scale.shape))
+        total = math.fsum(float((line.astype(np.float64) ** 2 * weight).sum()) for line, weight in lines)
+        return total / (float(covered.sum()) * self.scale.size / covered.size)
 
     def counts(self) -> Array | None:
         """Count how often each code occurs, from `low` to `high`; None where they cannot be counted."""

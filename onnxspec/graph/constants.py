@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxspec.errors import TensorError
-from onnxspec.graph import folding
+from onnxspec.graph import folding, parts
 from onnxspec.graph.costs import FEW, Budget
 from onnxspec.graph.growing import GROWING
 from onnxspec.graph.nodes import MISFITS, attribute, product
@@ -71,6 +71,8 @@ class Constant:
         Whether an operator at or below it makes sizes, where that could not be evaluated.
     budget : Budget or None
         Counts what is loaded.
+    too_large : TensorError or None
+        Why it can be had in parts alone.
     """
 
     key: int
@@ -88,6 +90,7 @@ class Constant:
     grows: bool = False
     budget: Budget | None = None
     _data: Constant | None = None
+    too_large: TensorError | None = None
 
     @property
     def unknown(self) -> bool:
@@ -227,8 +230,9 @@ class Constant:
 
     def _value(self, values: dict[int, NDArray[np.generic]]) -> NDArray[np.generic]:
         """Evaluate this one step, its inputs being in `values`."""
-        if self.problem is not None:
-            raise self.problem
+        problem = self.problem or self.too_large
+        if problem is not None:
+            raise problem
         if self.stored is not None:
             return folding.densify(self.stored) if isinstance(self.stored, SparseTensor) else self.stored.load()
         if self.node is None:
@@ -363,7 +367,10 @@ class Constants:
                 return self._shape_of(node, first.shape)
             folded.shape, folded.dtype = folding.infer(node, [_argument(i) for i in inputs], output)
             if folded.size > self._limits.fold_elements:
-                raise TensorError("over_limit", f"folding {node.op_type} would give {folded.size:,} elements")
+                too_large = TensorError("over_limit", f"folding {node.op_type} would give {folded.size:,} elements")
+                if parts.decoded(folded) is None:
+                    raise too_large
+                folded.too_large = too_large
         except folding.UnknownOperatorError as unknown:
             folded.problem = TensorError("not_folded", f"the operator {unknown} is not evaluated")
         except TensorError as error:

@@ -52,6 +52,10 @@ class Step(Protocol):
     def steps(self) -> int:
         """Steps below."""
 
+    @property
+    def too_large(self) -> TensorError | None:
+        """Why it can be had in parts alone."""
+
     def order(self, *, cached: bool) -> Sequence[Step]:
         """Give the steps below, each after its inputs."""
 
@@ -81,10 +85,10 @@ class Budget:
         if self.counting:
             self.room -= min(self.room, steps * STEP)
 
-    def charge(self, order: Sequence[Step], *, keeping: int = 0) -> None:
+    def charge(self, order: Sequence[Step], *, keeping: int = 0, whole: bool = True) -> None:
         """Count the steps of one constant, given in the order in which they are evaluated.
 
-        Values of at most `keeping` elements are kept.
+        Values of at most `keeping` elements are kept. What is not had as a `whole` takes little memory.
 
         Raises
         ------
@@ -92,6 +96,7 @@ class Budget:
             They need too much memory or work (``over_limit``).
         """
         work, live = _cost(order, keeping)
+        live = live if whole else 0
         if self.counting and (live > MAX_LIVE or work > min(MAX_WORK, self.room)):
             self.spend(len(order))
         elif self.counting:
@@ -112,7 +117,7 @@ class Budget:
             try:
                 if constant.steps > FEW and self.room < FEW * STEP:
                     raise TensorError("over_limit", "other constants of the file take all the steps that folding has")
-                self.charge(constant.order(cached=False))
+                self.charge(constant.order(cached=False), whole=constant.too_large is None)
             except TensorError as error:
                 problems[id(constant)] = error
         self.counting = False

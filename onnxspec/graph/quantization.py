@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxspec.errors import TensorError
+from onnxspec.graph import parts
 from onnxspec.graph.coded import CODE_BITS, DECODERS, Coded, code_range
 from onnxspec.graph.nodes import MISFITS, attribute, operator
 from onnxspec.reading import numpy_dtype
@@ -180,12 +181,44 @@ class Watcher:
 
     def _look(self, step: Constant, node: Node, arrays: Sequence[Array | None]) -> None:
         """Take the facts of one step."""
-        decoder = DECODERS.get(operator(node))
-        coded = decoder(node, *arrays) if decoder is not None else _coded_by_hand(step, arrays)
-        uniform = coded.low is not None or coded.codes.dtype.kind in "iu"
+        coded = _coded(step, node, arrays)
+        self._note(coded, coded.codes.dtype.kind, coded.codes.size, coded.counts())
+
+    def look_in_parts(self, axis: int) -> None:
+        """Take the facts of every step with no more of its codes in memory than some lines of an axis.
+
+        Raises
+        ------
+        TensorError
+            They cannot be read, or do not fit each other.
+        """
+        for step in self._steps.values():
+            node, codes = step.node, step.inputs[_codes_input(step) or 0]
+            if node is None or codes is None or not parts.divisible(step, axis):
+                return
+            try:
+                self._parts_of(step, node, codes, axis)
+            except MISFITS as error:
+                raise TensorError("invalid_graph", f"{node.op_type} does not fit its inputs: {error}") from None
+
+    def _parts_of(self, step: Constant, node: Node, codes: Constant, axis: int) -> None:
+        """Count the codes of one step; its scales are looked at as a whole."""
+        blank = np.broadcast_to(np.zeros((), numpy_dtype(codes.dtype)), codes.shape)
+        whole = [blank if i is codes else None if i is None else i.load() for i in step.inputs]
+        kept: dict[int, Array] = {}
+        total: Array | None = None
+        kind = ""
+        for start, stop in parts.line_blocks(step.shape, axis, 0, step.shape[axis], parts.block_of(step, axis)):
+            part = _coded(step, node, parts.lines_of_inputs(step, axis, start, stop, kept))
+            counts, kind = part.counts(), part.codes.dtype.kind
+            total = counts if not start else None if total is None or counts is None else total + counts
+        self._note(_coded(step, node, whole), kind, codes.size, total)
+
+    def _note(self, coded: Coded, kind: str, size: int, counts: Array | None) -> None:
+        """Keep the facts of one step."""
+        uniform = coded.low is not None or kind in "iu"
         largest = float(coded.checked_scale().max())
-        square = coded.mean_square_scale() if uniform else math.nan
-        self._facts.append((coded.codes.size, coded.counts(), coded.low, largest, square))
+        self._facts.append((size, counts, coded.low, largest, coded.mean_square_scale() if uniform else math.nan))
 
     def quantization(self) -> Quantization | None:
         """Give the facts, after the weight was read."""
@@ -215,6 +248,12 @@ def _ends_and_unused(counts: Array, low: int | None) -> tuple[int, int]:
     symmetric = low is not None and low < 0 and not counts[0]
     first = 1 if symmetric and counts.size > 2 else 0
     return int(counts[first] + counts[-1]), int(np.count_nonzero(counts == 0))
+
+
+def _coded(step: Constant, node: Node, arrays: Sequence[Array | None]) -> Coded:
+    """Bring the inputs of a step to one form."""
+    decoder = DECODERS.get(operator(node))
+    return decoder(node, *arrays) if decoder is not None else _coded_by_hand(step, arrays)
 
 
 def _coded_by_hand(step: Constant, arrays: Sequence[Array | None]) -> Coded:

@@ -16,6 +16,7 @@ import numpy as np
 from onnxspec._distinct import distinct
 from onnxspec.errors import TensorError
 from onnxspec.graph.layouts import canonical_shape
+from onnxspec.graph.parts import Decoded, decoded
 from onnxspec.reading import StoredTensor
 
 if TYPE_CHECKING:
@@ -43,8 +44,13 @@ IN_FILE = 2**24
 """Elements above which a matrix is left in the file, where it is stored as it is."""
 
 SHORT = 256
-"""Fewest elements of one column part: shorter reads cost more than the memory that they save."""
+"""Fewest kernel positions of a stack, and of one part of it: shorter reads cost more than the memory that they save."""
 
+GATHERED = 48 * 2**20
+"""Bytes of outputs that are gathered at a time from a matrix that is not stored by outputs, or one part in..."""
+
+PASSES = 64
+"""... so many of it, where that is more: the whole file is read as often."""
 
 STACK_ELEMENTS = 2**22
 """Elements of a stack of small matrices that are read together: 16 MiB of float32."""
@@ -91,13 +97,13 @@ class InFile:
 
     Attributes
     ----------
-    tensor : StoredTensor
+    tensor : StoredTensor or Decoded
         Its values are those of the matrix in their order.
     turned : bool
         Whether its first axis is the inputs.
     """
 
-    tensor: StoredTensor
+    tensor: StoredTensor | Decoded
     turned: bool
 
     @property
@@ -111,6 +117,14 @@ class InFile:
     def dtype(self) -> np.dtype[Any]:
         """Of the values."""
         return np.dtype(self.tensor.precision)
+
+    @property
+    def gathered(self) -> int:
+        """Outputs that are worth reading together: where they stand in columns, each part of them costs a reading."""
+        if not self.turned:
+            return 1
+        line = self.shape[1] * self.dtype.itemsize
+        return max(1, GATHERED // line, self.shape[0] // PASSES)
 
     def lines(self, axis: int, start: int, stop: int) -> NDArray[Any]:
         """Read lines ``start:stop`` of an axis, one in a row.
@@ -246,18 +260,20 @@ def is_stack(shape: tuple[int, int, int, int]) -> bool:
     return groups == 1 and positions >= SHORT and small and math.prod(shape) > LARGE
 
 
-def in_file(tensor: object, layout: Layout) -> InFile | None:
+def in_file(constant: Constant, layout: Layout) -> InFile | None:
     """Say how a large matrix or stack can be read in parts, or give None where it must be read whole."""
-    if not isinstance(tensor, StoredTensor) or tensor.size <= IN_FILE or not tensor.sliceable:
+    tensor = constant.stored
+    if constant.size <= IN_FILE or (isinstance(tensor, StoredTensor) and not tensor.sliceable):
         return None
-    if len(tensor.shape) != 2:
+    if isinstance(tensor, StoredTensor) and len(tensor.shape) != 2:
         return InFile(tensor, False) if _in_order(layout, tensor.shape) else None
     turned = _turned(layout)
-    # parts along the second stored axis, which the longer side or the outputs ask for
-    first, second = tensor.shape
-    if turned is None or ((turned or second > first) and _narrow(first, second)):
+    if turned is None:
         return None
-    return InFile(tensor, turned)
+    if isinstance(tensor, StoredTensor):
+        return InFile(tensor, turned)
+    found = decoded(constant)
+    return None if found is None else InFile(found[0], turned != found[1])
 
 
 def _in_order(layout: Layout, shape: tuple[int, ...]) -> bool:
@@ -284,8 +300,3 @@ def _turned(layout: Layout) -> bool | None:
         if view.shape == (1, *expected.shape, 1) and np.array_equal(view[0, :, :, 0], expected):
             return turned
     return None
-
-
-def _narrow(first: int, second: int) -> bool:
-    """Say whether parts of columns would be read in too short pieces."""
-    return min(second, max(LARGE // 4 // max(1, first), 1)) < SHORT

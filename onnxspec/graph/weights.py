@@ -12,6 +12,7 @@ from onnxspec.graph import layouts, quantization
 from onnxspec.graph.constants import Constant, Watch
 from onnxspec.graph.names import display
 from onnxspec.graph.nodes import product
+from onnxspec.graph.parts import Decoded
 from onnxspec.graph.roles import NOT_AVERAGED
 from onnxspec.graph.slots import SlotRole
 from onnxspec.graph.values import InFile, Values, constant_values, in_file
@@ -143,15 +144,17 @@ class WeightMatrix:
         TensorError
             The payload cannot be read or folded.
         """
-        if self.problem is None and (file := self.in_file()) is not None:
-            return Values(self.kernel_shape, None, file), self.quantization
         watcher = quantization.Watcher(self.constant, self.slot.scheme)
+        if self.problem is None and (file := self.in_file()) is not None:
+            if isinstance(file.tensor, Decoded):
+                watcher.look_in_parts(file.tensor.axis)
+            return Values(self.kernel_shape, None, file), watcher.quantization()
         canonical = self.slot.layout(self._values(watcher if watcher else None))
         return Values(canonical.shape, canonical), watcher.quantization()
 
     def in_file(self) -> InFile | None:
         """Give the matrix in the file, where it is so large that it is left there."""
-        return in_file(self.constant.stored, self.slot.layout)
+        return in_file(self.constant, self.slot.layout)
 
     def _values(self, watch: Watch | None) -> NDArray[Any]:
         """Read the constant as float32 or float64, whichever holds it exactly."""

@@ -70,6 +70,7 @@ def facts_of(values: Values) -> ValueFacts:
         for start in range(0, flat.size, PART):
             bad, top, small = _look(flat[start : start + PART])
             not_finite, largest, denormals = not_finite + bad, max(largest, top), denormals + small
+        del part, kept, flat  # before the next ones are read
     found = None if not_finite else f"blake2b:{digest.hexdigest()}"
     return ValueFacts(not_finite, largest, denormals, found)
 
@@ -108,12 +109,13 @@ def _rows(values: Values) -> Iterator[NDArray[Any]]:
     outputs = values.shape[1]
     row = values.shape[2] * values.shape[3]
     step = max(1, SLAB // max(1, row))
-    if values.array is None:
-        matrix = values.matrix()
+    if values.file is not None:
+        matrix = values.file
+        step = max(step, matrix.gathered)
         for start in range(0, outputs, step):
             yield matrix.lines(0, start, min(start + step, outputs))
         return
-    for group in values.array:
+    for group in values.canonical():
         for start in range(0, outputs, step):
             yield group[start : start + step]
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from onnxspec.errors import TensorError
 from onnxspec.limits import DEFAULT_LIMITS, Limits
-from onnxspec.reading._dtypes import DTYPES, DType, decode_floats, decode_native, dtype_of_array, encode
+from onnxspec.reading._dtypes import DTYPES, DType, decode_floats, decode_native, dtype_of_array, encode, numpy_dtype
 from onnxspec.reading._payload import MAX_VARINT, ByteFile, MemoryReader, PayloadReader, Segment, reader_for
 
 if TYPE_CHECKING:
@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 __all__ = ["Payload", "Segment", "StoredTensor", "element_count", "stored_bytes"]
 
 CHUNK = 2**20
+
+SHORT_READ = 1024
+"""Bytes of a piece of a row below which columns are read with all that stands beside them."""
+
+TURNED = 2**18
+"""Elements that are read together for columns."""
+
 MAX_BYTES = 2**62
 
 _MEMORY = itertools.count()
@@ -213,22 +220,13 @@ class StoredTensor:
         TensorError
             `problem`, or what reading brought to light.
         """
-        dtype = self._known_dtype()
-        stored = np.empty(self.nbytes, dtype=np.uint8)
-        for start, part in self._parts(0, self.nbytes):
-            self._open_reader().read(start, stored[start : start + part])
+        values = self._elements(0, self.size, native=True)
         self._check_unchanged()
-        return decode_native(dtype, stored, self.size).reshape(self.shape)
+        return values.reshape(self.shape)
 
     @_guarded
     def load_float64(self) -> NDArray[np.float64]:
-        """Read all values as float64.
-
-        Never holds more than the result and one chunk of stored bytes.
-
-        Returns
-        -------
-        ndarray of float64, shape `shape`, C-contiguous
+        """Read all values as float64, shape `shape`; holds them and one chunk of stored bytes.
 
         Raises
         ------
@@ -271,8 +269,10 @@ class StoredTensor:
         return out.reshape(self.shape)
 
     @_guarded
-    def read_lines(self, axis: int, start: int, stop: int, *, columns: int | None = None) -> NDArray[Any]:
-        """Read rows (axis 0) or columns (axis 1) ``start:stop`` of a matrix in `precision`.
+    def read_lines(
+        self, axis: int, start: int, stop: int, *, columns: int | None = None, native: bool = False
+    ) -> NDArray[Any]:
+        """Read rows (axis 0) or columns (axis 1) ``start:stop`` of a matrix.
 
         Parameters
         ----------
@@ -282,11 +282,13 @@ class StoredTensor:
             ``0 <= start <= stop``, and no more than the axis has. Not checked.
         columns : int, optional
             Columns of the matrix that the values stand for in their order; a divisor of
-            their number. Not checked. Default those of a tensor of two axes.
+            their number. Not checked. Default: what the axes after the first have.
+        native : bool
+            In the tensor's own dtype instead of `precision`.
 
         Returns
         -------
-        ndarray of float32 or float64
+        ndarray
             Of shape ``(stop - start, columns)``, or ``(rows, stop - start)``.
 
         Raises
@@ -294,20 +296,26 @@ class StoredTensor:
         TensorError
             `problem`, or what reading brought to light.
         """
-        columns = self.shape[1] if columns is None else columns
-        rows = self.size // max(columns, 1)
+        columns = math.prod(self.shape[1:]) if columns is None else columns
+        rows, width = self.size // max(columns, 1), stop - start
         if axis == 0:
-            out = np.empty(((stop - start), columns), dtype=self.precision)
-            self._read_elements(start * columns, out.reshape(-1))
-            return out
-        out = np.empty((rows, stop - start), dtype=self.precision)
-        if self._as_stored(out):
+            read = self._elements(start * columns, width * columns, native=native)
+            self._check_unchanged()
+            return read.reshape(width, columns)
+        dtype = np.dtype(numpy_dtype(self.dtype) if native else self.precision)
+        if width < columns and width * self._known_dtype().bits < 8 * SHORT_READ:
+            out = np.empty((width, rows), dtype=dtype).T
+            step = max(1, TURNED // columns)
+            for first in range(0, rows, step):
+                part = self._elements(first * columns, min(step, rows - first) * columns, native=native)
+                out[first : first + step] = part.reshape(-1, columns)[:, start:stop]
+        elif self._as_stored(out := np.empty((rows, width), dtype=dtype)):
             reader, stored = self._open_reader(), out.view(np.uint8)
             for row in range(rows):
                 reader.read((row * columns + start) * out.itemsize, stored[row])
         else:
             for row in range(rows):
-                self._fill(row * columns + start, out[row])
+                out[row] = self._elements(row * columns + start, width, native=native)
         self._check_unchanged()
         return out
 
@@ -333,10 +341,7 @@ class StoredTensor:
         """
         if not self.shape or not 0 <= start <= stop <= self.shape[0]:
             raise IndexError(f"rows {start}:{stop} of a tensor of shape {self.shape}")
-        row = math.prod(self.shape[1:])
-        out = np.empty((stop - start) * row, dtype=np.float64)
-        self._read_elements(start * row, out)
-        return out.reshape(stop - start, *self.shape[1:])
+        return self.read_lines(0, start, stop).astype(np.float64, copy=False).reshape(-1, *self.shape[1:])
 
     @_guarded
     def content_hash(self) -> str:
@@ -373,6 +378,19 @@ class StoredTensor:
     def _new_digest(self) -> hashlib.blake2b:
         """Start the hash of the content with element type and dims."""
         return hashlib.blake2b(f"{self.dtype}{list(self.shape)}\n".encode(), digest_size=32)
+
+    def _elements(self, first: int, count: int, *, native: bool) -> NDArray[Any]:
+        """Read `count` elements from `first` on, without a look at the file's time of change."""
+        if not native:
+            self._fill(first, out := np.empty(count, dtype=self.precision))
+            return out
+        dtype = self._known_dtype()
+        begin, end = first * dtype.bits // 8, stored_bytes(dtype, first + count)
+        stored = np.empty(end - begin, dtype=np.uint8)
+        for start, length in self._parts(begin, end):
+            self._open_reader().read(start, stored[start - begin :][:length])
+        lead = first - begin * 8 // dtype.bits
+        return decode_native(dtype, stored, lead + count)[lead:]
 
     def _read_elements(self, first: int, out: NDArray[Any]) -> None:
         """Fill `out` with the elements from `first` on."""
@@ -471,7 +489,11 @@ class StoredTensor:
         if kind not in {"raw", "external", dtype.field}:
             return TensorError("payload_field", f"Its data are in {kind}, where {self.dtype} cannot be.")
         if kind in {"int32_data", "int64_data", "uint64_data"}:
-            return self._check_varints(-(-self.nbytes // max(dtype.bits // 8, 1)))
+            count = -(-self.nbytes // max(dtype.bits // 8, 1))  # each takes one to ten bytes
+            if not count <= self.payload.nbytes <= 2 * MAX_VARINT * count:
+                given_bytes = f"{self.payload.nbytes:,} bytes of data for {count:,} numbers of its dims"
+                return TensorError("payload_length", f"It has {given_bytes}.")
+            return None
         given = 0
         for segment in self.payload.segments:
             tags = segment.length // (dtype.bits // 8 + 1) if segment.tagged else 0
@@ -479,13 +501,5 @@ class StoredTensor:
         if given != self.nbytes:
             return TensorError(
                 "payload_length", f"It has {given:,} bytes of data; its dims ask for {self.nbytes:,} bytes."
-            )
-        return None
-
-    def _check_varints(self, count: int) -> TensorError | None:
-        """Check the length of varints against the fewest and most bytes they can take."""
-        if not count <= self.payload.nbytes <= 2 * MAX_VARINT * count:
-            return TensorError(
-                "payload_length", f"It has {self.payload.nbytes:,} bytes of data for {count:,} numbers of its dims."
             )
         return None

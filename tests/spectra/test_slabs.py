@@ -12,6 +12,7 @@ from onnxspec.diagnosis.exchangeability import clip_tails, correlation_score, en
 from onnxspec.diagnosis.noise_parts import eigenvalues
 from onnxspec.diagnosis.trained import trained_verdict
 from onnxspec.graph import layouts, values
+from onnxspec.graph.constants import Constant
 from onnxspec.graph.values import Held, InFile, in_file
 from onnxspec.layers.verdicts import excess_kurtosis
 from onnxspec.reading import StoredTensor
@@ -24,7 +25,6 @@ from onnxspec.spectra.slabs import Slabs, gram, slab_rows
 def small_slabs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slabs_module, "SLAB_ELEMENTS", 500)
     monkeypatch.setattr(values, "IN_FILE", 1000)
-    monkeypatch.setattr(values, "SHORT", 1)
 
 
 def heavy(n: int, m: int) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_lines_from_the_file_are_those_of_the_canonical_form(
     w = heavy(*shape)
     tensor = StoredTensor.from_array("w", w)
     monkeypatch.setattr(StoredTensor, "sliceable", True)
-    file = in_file(tensor, layout)
+    file = in_file(Constant(0, tensor.shape, tensor.dtype, stored=tensor), layout)
     assert isinstance(file, InFile)
     canonical = layout(w)[0, :, :, 0]
     assert file.shape == canonical.shape
@@ -138,7 +138,7 @@ def test_which_convolutions_are_left_in_the_file(
     monkeypatch.setattr(values, "LARGE", 1000)
     monkeypatch.setattr(values, "SHORT", 256)
     w = heavy(32, 32 * positions).reshape(32, 32, positions)
-    file = in_file(StoredTensor.from_array("w", w), layout)
+    file = in_file(Constant(0, w.shape, "float32", stored=StoredTensor.from_array("w", w)), layout)
     assert (file is not None) == left
     if file is not None:
         read = values.Values((1, 32, 32, positions), None, file)
