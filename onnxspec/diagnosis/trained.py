@@ -130,14 +130,14 @@ def trained_verdict(
     exponent = math.frexp(largest)[1]
     if abs(exponent) > 60:  # eighth powers must neither overflow nor vanish
         W, lam = replace(W, exponent=exponent) if isinstance(W, Slabs) else np.ldexp(W, -exponent), None
+    return _verdict(W, lam, effort, seed, level)
+
+
+def _verdict(W: ex.Matrix, lam: Array | None, effort: str, seed: int, level: float) -> Trained:
+    """Compute all parts, the p-value and the verdict."""
     entries = ex.entry_sums(W)
     if entries is None:
         return Trained(None, None, reason="rank_one")
-    return _verdict(W, lam, entries, effort, seed, level)
-
-
-def _verdict(W: ex.Matrix, lam: Array | None, entries: ex.Entries, effort: str, seed: int, level: float) -> Trained:
-    """Compute all parts, the p-value and the verdict."""
     kurtosis = entries.excess_kurtosis
     row_cv, row_noise = entries.norm_cv(0)
     col_cv, col_noise = entries.norm_cv(1)
@@ -146,8 +146,10 @@ def _verdict(W: ex.Matrix, lam: Array | None, entries: ex.Entries, effort: str, 
     isometric = spread < FLAT_SPREAD * math.sqrt(min(W.shape) / max(W.shape))
     clipped = kurtosis > HEAVY_KURTOSIS
     if clipped:
-        W = ex.clip_tails(W, entries.mean)
-        entries = ex.entry_sums(W) or entries
+        mean, entries = entries.mean, None  # of a tall matrix they are long
+        whole, W = W, ex.clip_tails(W, mean)
+        entries = ex.entry_sums(W) or ex.entry_sums(whole)
+    assert entries is not None  # noqa: S101 - the entries differ
     sums = sum_parts(entries)
     if clipped and least_p(sums) < DECIDED:
         parts = (*sums, *(Part(name, None, None, "decided") for name in ("correlation", "edge", "bulk")))
