@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -20,6 +21,8 @@ __all__ = ["DaskExecutor", "dask_executor"]
 CONNECT_SECONDS = 15
 ASK_SECONDS = 45.0
 LONELY_SECONDS = 300.0
+KNOCK_SECONDS = 5.0
+_HOST = re.compile(r"(?:tcp|tls)://(?:\[([^\]]+)\]|([^:/\[\]]+)):(\d{1,5})/?")
 _LOCAL = re.compile(r"local(?::([1-9]\d{0,3}))?")
 
 
@@ -97,7 +100,8 @@ def dask_executor(address: str) -> Iterator[DaskExecutor]:
     Raises
     ------
     UsageError
-        dask.distributed is not installed, or nothing answers at the address.
+        dask.distributed is not installed, or nothing answers at the address, or something
+        that is no scheduler.
     """
     from onnxspec.engine.cores import usable_cores
 
@@ -127,10 +131,26 @@ def dask_executor(address: str) -> Iterator[DaskExecutor]:
                 stack.enter_context(cluster)
                 client = stack.enter_context(Client(cluster))
             else:
+                _knock(address)
                 client = stack.enter_context(Client(address, timeout=CONNECT_SECONDS))
         except (OSError, TimeoutError, ValueError) as error:
-            raise UsageError(f"no dask scheduler answers at {address}: {error}.") from None
+            raise UsageError(f"no dask scheduler answers at {address}: {str(error).rstrip('.')}.") from None
+        except MemoryError:  # other bytes than dask's are read as the length of what follows
+            raise UsageError(f"what answers at {address} is no dask scheduler.") from None
         yield DaskExecutor(client)
+
+
+def _knock(address: str) -> None:
+    """See whether anybody listens at a host and port: dask itself asks again and again until its time is over.
+
+    Raises
+    ------
+    OSError
+        Nobody does, or there is no such host.
+    """
+    found = _HOST.fullmatch(address)
+    if found is not None:
+        socket.create_connection((found[1] or found[2], int(found[3])), timeout=KNOCK_SECONDS).close()
 
 
 def _quiet_logs() -> Callable[[], None]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
@@ -12,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import onnxspec
-from onnxspec.distributed import DaskExecutor, dask_executor
+from onnxspec.distributed import CONNECT_SECONDS, DaskExecutor, dask_executor
 
 pytest.importorskip("distributed", reason="needs dask.distributed (pip install 'onnxspec[dask]')")
 # dask's event loop runs in this process: a warning that is an error there ends one of its coroutines, and others wait
@@ -78,6 +81,38 @@ def test_a_cluster_without_workers_is_given_up(cluster: DaskExecutor, monkeypatc
 def test_wrong_addresses_are_usage_errors(address: str) -> None:
     with pytest.raises(onnxspec.UsageError, match="--dask"), dask_executor(address):
         pass
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("tcp://127.0.0.1:1", "refused"),
+        ("tcp://no-such-host.invalid:8786", "no dask scheduler answers"),
+        ("nonsense://127.0.0.1:1", "unknown address scheme"),
+    ],
+)
+def test_nobody_answers_within_seconds(address: str, said: str) -> None:
+    started = time.process_time(), time.monotonic()
+    with pytest.raises(onnxspec.UsageError, match=said), dask_executor(address):
+        pass
+    assert time.process_time() - started[0] < 5
+    assert time.monotonic() - started[1] < CONNECT_SECONDS
+
+
+def test_what_answers_is_no_scheduler() -> None:
+    """The first eight bytes of an HTTP server's answer stand for 3.5 exabytes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(onnxspec.UsageError, match="no dask scheduler"), dask_executor(address):
+            pass
 
 
 def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,9 @@ __all__ = [
 Target = tuple[str, str | None]
 """A format, and the file to write, or None for standard output."""
 
+SHOWN = 30
+"""Characters of a name beside a progress bar, which keeps its width from one to the next."""
+
 WHOLE = frozenset({"json", "html"})
 """Formats that hold the whole report, whatever part of it is shown."""
 
@@ -202,14 +205,14 @@ def progress_of_models(
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=stream), transient=True) as progress:
-        models = progress.add_task("models", total=number)
+        models = progress.add_task(f"{'models':{SHOWN}}", total=number)
 
         @contextmanager
         def one(label: str) -> Iterator[Callable[[str, int, int], None]]:
-            task = progress.add_task(label[-30:], total=100)
+            task = progress.add_task(f"{label[-SHOWN:]:{SHOWN}}", total=100)
             try:
                 yield lambda name, done, total: progress.update(
-                    task, completed=100 * done // max(total, 1), description=name[-30:]
+                    task, completed=100 * done // max(total, 1), description=f"{name[-SHOWN:]:{SHOWN}}"
                 )
             finally:
                 progress.remove_task(task)

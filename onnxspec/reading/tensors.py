@@ -321,16 +321,7 @@ class StoredTensor:
 
     @_guarded
     def read_rows(self, start: int, stop: int) -> NDArray[np.float64]:
-        """Read rows ``start:stop`` of the first axis as float64.
-
-        Parameters
-        ----------
-        start, stop : int
-            ``0 <= start <= stop <= shape[0]``.
-
-        Returns
-        -------
-        ndarray of float64, shape ``(stop - start, *shape[1:])``, C-contiguous
+        """Read rows ``start:stop`` of the first axis as float64, shape ``(stop - start, *shape[1:])``.
 
         Raises
         ------
