@@ -9,7 +9,7 @@ are unpacked row by row, a change of shape that keeps the rows. Each step is eva
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from onnxspec.reading import StoredTensor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from onnxspec.graph.constants import Constant
+    from onnxspec.reading import Node, SparseTensor
 
     Array = NDArray[Any]
 
@@ -47,18 +47,61 @@ _SHAPED = ("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity")
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 
 
+class Expression(Protocol):
+    """What is asked of a constant here."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape, known without reading."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+
+    @property
+    def dtype(self) -> str:
+        """ONNX element type."""
+
+    @property
+    def stored(self) -> StoredTensor | SparseTensor | None:
+        """What is stored of it."""
+
+    @property
+    def node(self) -> Node | None:
+        """What makes it."""
+
+    @property
+    def inputs(self) -> tuple[Expression | None, ...]:
+        """What it is made of."""
+
+    @property
+    def output(self) -> int:
+        """Which output of the node."""
+
+    @property
+    def problem(self) -> TensorError | None:
+        """Why it cannot be had."""
+
+    @property
+    def too_large(self) -> TensorError | None:
+        """Why it can be had in parts alone."""
+
+    def load(self) -> Array:
+        """Give the whole value."""
+
+
 class Decoded:
     """A matrix that is decoded in parts, to be read like a stored tensor.
 
     Parameters
     ----------
-    constant : Constant
+    constant : Expression
         `divisible` along `axis`.
     axis : int
         Along which it is decoded.
     """
 
-    def __init__(self, constant: Constant, axis: int) -> None:
+    def __init__(self, constant: Expression, axis: int) -> None:
         self._constant = constant
         self.axis = axis
         self._kept: dict[int, Array] = {}
@@ -114,7 +157,7 @@ class Decoded:
             return _lines(self._constant, axis, start, stop, self._kept).astype(self.precision, copy=False)
 
 
-def decoded(constant: Constant) -> tuple[Decoded, bool] | None:
+def decoded(constant: Expression) -> tuple[Decoded, bool] | None:
     """Give a matrix in few bits as one that is decoded in parts, and whether its axes are swapped, where it can be.
 
     It is cut along its longer axis, along which a spectrum works.
@@ -130,7 +173,7 @@ def decoded(constant: Constant) -> tuple[Decoded, bool] | None:
     return (Decoded(current, axis), turned) if divisible(current, axis) else None
 
 
-def divisible(constant: Constant, axis: int, depth: int = DEPTH) -> bool:
+def divisible(constant: Expression, axis: int, depth: int = DEPTH) -> bool:
     """Say whether lines of an axis of a constant can be had without the rest of it."""
     if constant.problem is not None or not depth or len(constant.shape) <= axis:
         return False
@@ -160,12 +203,14 @@ def line_blocks(
         start = last
 
 
-def lines_of_inputs(constant: Constant, axis: int, start: int, stop: int, kept: dict[int, Array]) -> list[Array | None]:
+def lines_of_inputs(
+    constant: Expression, axis: int, start: int, stop: int, kept: dict[int, Array]
+) -> list[Array | None]:
     """Read what lines ``start:stop`` of a step are computed from.
 
     Parameters
     ----------
-    constant : Constant
+    constant : Expression
         `divisible` along `axis`.
     axis, start, stop : int
         Which lines; where it has blocks along the axis, `start` is a multiple of their length.
@@ -179,7 +224,7 @@ def lines_of_inputs(constant: Constant, axis: int, start: int, stop: int, kept: 
     ]
 
 
-def _lines(constant: Constant, axis: int, start: int, stop: int, kept: dict[int, Array]) -> Array:
+def _lines(constant: Expression, axis: int, start: int, stop: int, kept: dict[int, Array]) -> Array:
     """Give lines of a constant, in its own dtype."""
     if isinstance(constant.stored, StoredTensor):
         read = constant.stored.read_lines(axis, start, stop, native=True)
@@ -199,7 +244,7 @@ def _lines(constant: Constant, axis: int, start: int, stop: int, kept: dict[int,
 
 
 def _taken(
-    source: Constant, share: Share, step: Constant, axis: int, start: int, stop: int, kept: dict[int, Array]
+    source: Expression, share: Share, step: Expression, axis: int, start: int, stop: int, kept: dict[int, Array]
 ) -> Array:
     """Read a step's share of one input."""
     if share == "blocks":
@@ -221,7 +266,7 @@ def _axis(share: Share, axis: int) -> int:
     return 0 if share == "vector" else axis
 
 
-def block_of(step: Constant, axis: int) -> int:
+def block_of(step: Expression, axis: int) -> int:
     """Give the lines that share a scale; 1 where that is not how scales are shared."""
     node = step.node
     if node is None or operator(node) not in DECODERS:
@@ -230,7 +275,7 @@ def block_of(step: Constant, axis: int) -> int:
     return max(1, attribute(node, "block_size", 0)) if along == axis else 1
 
 
-def _shares(constant: Constant, axis: int) -> list[Share] | None:
+def _shares(constant: Expression, axis: int) -> list[Share] | None:
     """Say what lines of a step need of each input; None where they need more than lines of the first."""
     node, shape = constant.node, constant.shape
     first = constant.inputs[0] if constant.inputs else None
@@ -252,7 +297,7 @@ def _shares(constant: Constant, axis: int) -> list[Share] | None:
     return shares if len(shares) == len(constant.inputs) and first.shape == shape else None
 
 
-def _of_scale(step: Constant, scale: Constant | None, axis: int) -> Share:
+def _of_scale(step: Expression, scale: Expression | None, axis: int) -> Share:
     """Say which of the scales or zero points of a decoding step belong to some lines."""
     node, shape = step.node, step.shape
     if scale is None or node is None or scale.size == 1:
@@ -265,7 +310,7 @@ def _of_scale(step: Constant, scale: Constant | None, axis: int) -> Share:
     return "vector" if along == axis and len(scale.shape) == 1 else "whole"
 
 
-def _broadcast(source: Constant, shape: tuple[int, ...], axis: int) -> Share:
+def _broadcast(source: Expression, shape: tuple[int, ...], axis: int) -> Share:
     """Say which part of an operand belongs to some lines of the result."""
     missing = len(shape) - len(source.shape)
     if axis < missing or source.shape[axis - missing] == 1:
