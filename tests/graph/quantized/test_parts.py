@@ -11,10 +11,10 @@ import pytest
 from onnx import TensorProto
 
 import onnxspec
-from onnxspec import value_facts
 from onnxspec.errors import TensorError
 from onnxspec.graph import parts, survey, values
 from onnxspec.graph.parts import Decoded
+from onnxspec.layers import value_facts
 from onnxspec.limits import Limits
 from onnxspec.reading import StoredTensor, open_model
 from onnxspec.spectra import slabs
