@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["read_bounded"]
+__all__ = ["exists", "is_file", "is_folder", "read_bounded"]
 
 
 def read_bounded(path: str | Path, limit: int) -> bytes:
@@ -28,3 +28,27 @@ def read_bounded(path: str | Path, limit: int) -> bytes:
         raise OSError(0, "it is a pipe or device, no regular file")
     with Path(text).open("rb") as file:
         return file.read(limit + 1)
+
+
+def is_file(path: str | Path) -> bool:
+    """Say whether a regular file stands there; a name may be longer than a file system takes, or hold a NUL."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: str | Path) -> bool:
+    """Say whether a folder stands there."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def exists(path: str | Path) -> bool:
+    """Say whether anything stands there."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False

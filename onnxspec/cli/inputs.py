@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from onnxspec._files import exists, is_folder
 from onnxspec.errors import InputError
 from onnxspec.limits import Limits
 from onnxspec.reading import Source
@@ -23,12 +24,12 @@ def expand(arguments: Sequence[str]) -> Iterator[str | InputError]:
     the other arguments are still worked on.
     """
     for argument in arguments:
-        if argument != STDIN and Path(argument).is_dir():
+        if argument != STDIN and is_folder(argument):
             found = sorted(str(path) for path in Path(argument).rglob("*.onnx"))
             yield from found
             if not found:
                 yield InputError(f"{argument}: the folder holds no .onnx file; name a model file.")
-        elif argument != STDIN and glob.has_magic(argument) and not Path(argument).exists():
+        elif argument != STDIN and glob.has_magic(argument) and not exists(argument):
             matches = sorted(glob.glob(argument, recursive=True))
             yield from matches
             if not matches:

@@ -11,6 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onnxspec._files import is_folder
 from onnxspec.comparing.checkpoints.courses import follow
 from onnxspec.engine import Job
 from onnxspec.errors import InputError, LimitError, UsageError
@@ -107,9 +108,9 @@ def _found(sources: Sequence[str | Path], limits: Limits) -> Found:
     """Find the checkpoints with their labels."""
     paths = [Path(source) for source in sources]
     for path in paths:
-        if len(paths) > 1 and (path.is_dir() or path.suffix.lower() == ".csv"):
+        if len(paths) > 1 and (is_folder(path) or path.suffix.lower() == ".csv"):
             raise UsageError(f"{path}: a folder or CSV file of checkpoints stands alone; name it, or the files.")
-    if len(paths) == 1 and paths[0].is_dir():
+    if len(paths) == 1 and is_folder(paths[0]):
         paths = _in_folder(paths[0], limits)
     elif len(paths) == 1 and paths[0].suffix.lower() == ".csv":
         return _in_table(paths[0], limits)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxspec import engine
+from onnxspec._files import exists, is_file
 from onnxspec.errors import InputError, ReportError
 from onnxspec.results import Report, reports_from_json
 
@@ -30,8 +31,9 @@ def report_of(path: Path, settings: Settings, job: Job) -> Report:
     InputError
         It cannot be read, or is neither.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file.")
+    if not is_file(path):
+        what = "it is no regular file" if exists(path) else "there is no such file"
+        raise InputError(f"{path}: {what}.")
     return load_report(path, job) if is_report(path) else engine.analyze(path, settings, job=job)
 
 

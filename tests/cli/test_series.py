@@ -77,6 +77,8 @@ def test_models_are_analysed_and_a_bad_one_ends_with_4(run: Run, fixtures: Path,
         ("model,accuracy\na.onnx,1\n", 3, "no model of the series could be analysed"),
         ("model\na\n", 3, "no column accuracy"),
         ("model,accuracy,x\na,1,1e400\n", 3, "finite"),
+        (f"model,accuracy\n{'n' * 3000},1\n", 3, "no such file"),
+        ("model,accuracy\n/dev/null,1\n", 3, "no regular file"),
     ],
 )
 def test_bad_tables_end_with_one_sentence(run: Run, tmp_path: Path, text: str, code: int, says: str) -> None:
