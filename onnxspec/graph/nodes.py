@@ -10,8 +10,8 @@ from onnxspec.reading import Node
 
 __all__ = ["MISFITS", "attribute", "group_of", "operator", "product"]
 
-MISFITS: tuple[type[Exception], ...] = (ArithmeticError, LookupError, TypeError, ValueError)
-"""What evaluating a node raises whose attributes and inputs do not fit each other."""
+MISFITS: tuple[type[Exception], ...] = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What evaluating a node raises whose attributes and inputs do not fit each other, one of them missing included."""
 
 
 def attribute(node: Node, name: str, default: Any = None) -> Any:

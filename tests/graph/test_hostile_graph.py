@@ -132,3 +132,16 @@ def test_handlers_take_constants_of_any_rank_and_type(
             path.write_bytes(model.SerializeToString())
             with open_model(path) as opened:
                 survey(opened, DEFAULT_LIMITS, runtime_folding=False)
+
+
+@pytest.mark.parametrize("op", ["Add", "Concat", "Cast", "Gather", "Mul", "DequantizeLinear", "Reshape", "Slice"])
+def test_an_input_that_is_left_out_costs_its_node_alone(op: str, tmp_path: Path) -> None:
+    square = np.eye(16, dtype=np.float32) + 1
+    nodes = [helper.make_node("MatMul", ["x", "ok"], ["y"], name="ok")]
+    for i, names in enumerate((["w", ""], ["w", "", "w"], ["", "w"])):
+        nodes += [helper.make_node(op, names, [f"c{i}"]), helper.make_node("MatMul", ["x", f"c{i}"], [f"m{i}"])]
+        nodes += [helper.make_node("Add", ["x", f"c{i}"], [f"a{i}"])]
+    path = tmp_path / "model.onnx"
+    path.write_bytes(build.model(nodes, {"w": square, "ok": square}).SerializeToString())
+    report = onnxspec.analyze(path, effort="fast")
+    assert report.layers["ok"].status == "ok"
