@@ -17,7 +17,7 @@ SIZES = (2, 500, 8, 32, 4, 16, 100, 1000, 250)
 SEEDS = (1, 2, 3)
 TEST = 1000
 SWEEPS: dict[str, dict[str, Any]] = {
-    "published": {"train": 2000, "epochs": 6},
+    "published": {"train": 5000, "epochs": 6},
     "cross_entropy": {"train": 1000, "epochs": 5, "loss": "cross_entropy", "lr": 0.002},
 }
 TITLES = {"published": "The published recipe, shortened", "cross_entropy": "The same network with cross entropy"}

@@ -12,15 +12,17 @@ import networks
 
 
 def run_of(lab: common.Lab, network: str, every: int) -> dict[str, Any] | None:
-    """Let onnxspec read the checkpoints of ``--checkpoints DIR``; None where none is named.
+    """Let onnxspec read the checkpoints in ``--checkpoints DIR`` (or in DIR/NETWORK); None where none is named.
 
     The first and the last one are always read, between them one in `every` epochs.
     """
     if lab.checkpoints is None:
         return None
-    files = sorted(lab.checkpoints.glob("*_[0-9][0-9][0-9].onnx"))
+    own = lab.checkpoints / network
+    folder = own if own.is_dir() else lab.checkpoints
+    files = sorted(folder.glob(f"{network}*_[0-9][0-9][0-9].onnx"))
     if len(files) < 2:
-        raise SystemExit(f"{lab.checkpoints}: no checkpoints named *_NNN.onnx")
+        raise SystemExit(f"{folder}: no checkpoints named {network}*_NNN.onnx")
     history: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     note: dict[str, Any] = {}
@@ -33,7 +35,7 @@ def run_of(lab: common.Lab, network: str, every: int) -> dict[str, Any] | None:
         if path in (files[0], files[-1]) or epoch % every == 0:
             rows += _read(lab, network, path, note, spectra=path in (files[0], files[-1]))
     recipe = {"seed": note["seed"], "train": note["train_images"], "text": note["recipe"]}
-    return {"recipe": recipe, "epochs_run": epoch, "history": history, "rows": rows, "place": lab.checkpoints}
+    return {"recipe": recipe, "epochs_run": epoch, "history": history, "rows": rows, "place": folder}
 
 
 def _read(lab: common.Lab, network: str, path: Path, note: dict[str, Any], *, spectra: bool) -> list[dict[str, Any]]:
