@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from onnxspec._digest import TensorDigest
 from onnxspec.engine.assemble import assemble
 from onnxspec.engine.job import Job
 from onnxspec.engine.run import run_layers
@@ -140,4 +140,4 @@ class _Delta:
     def content_hash(self) -> str:
         """Hash the hashes of the two."""
         both = f"{self._weight.content_hash()} - {self._base.content_hash()}"
-        return f"blake2b:{hashlib.blake2b(both.encode(), digest_size=32).hexdigest()}"
+        return TensorDigest(both).name()

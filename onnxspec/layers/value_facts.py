@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from onnxspec._digest import TensorDigest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,19 +60,19 @@ def facts_of(values: Values) -> ValueFacts:
     single = values.array is not None and values.array.dtype == np.float32
     single = single or (values.file is not None and values.file.dtype == np.float32)
     exact = single or all(_fits_float32(part) for part in _rows(values))
-    digest = hashlib.blake2b(repr(("<f4" if exact else "<f8", values.shape)).encode(), digest_size=32)
+    digest = TensorDigest(repr(("<f4" if exact else "<f8", values.shape)))
     not_finite = denormals = 0
     largest = 0.0
     for part in _rows(values):
         with np.errstate(over="ignore", invalid="ignore"):
             kept = np.ascontiguousarray(part, dtype="<f4" if exact else "<f8")
-        digest.update(kept.data)
+        digest.update(kept)
         flat = kept.reshape(-1)
         for start in range(0, flat.size, PART):
             bad, top, small = _look(flat[start : start + PART])
             not_finite, largest, denormals = not_finite + bad, max(largest, top), denormals + small
         del part, kept, flat  # before the next ones are read
-    found = None if not_finite else f"blake2b:{digest.hexdigest()}"
+    found = None if not_finite else digest.name()
     return ValueFacts(not_finite, largest, denormals, found)
 
 
@@ -88,7 +89,7 @@ def value_hash(canonical: NDArray[Any]) -> str:
     Returns
     -------
     str
-        ``"blake2b:"`` and 64 hexadecimal digits.
+        ``"blake3:"`` and 64 hexadecimal digits.
 
     Raises
     ------

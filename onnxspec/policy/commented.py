@@ -25,14 +25,14 @@ WAIVERS = """\
 # owner = "name@example.com"
 # reason = "the pooler is not used by this product"
 # expires = 2027-01-31
-# content_hash = "blake2b:0123..."
+# content_hash = "blake3:0123..."
 """
 
 PINS = """\
 # [pins]
 # sha256 = ["0123..."]                               # the model file is one of these
 # external = { "model.onnx.data" = "0123..." }       # external files
-# layers = { "backbone.*.weight" = "blake2b:0123..." }
+# layers = { "backbone.*.weight" = "blake3:0123..." }
 """
 
 OVERRIDES = """\

@@ -30,7 +30,7 @@ MODEL_THRESHOLDS: dict[str, tuple[float, float, str]] = {
     "noise_share": (0.0, 1.0, "mostly-noise: largest share of layers that are not told from noise"),
 }
 
-TENSOR_HASH = "^(blake2b|sha256):[0-9a-f]{64}$"
+TENSOR_HASH = "^(blake3|sha256):[0-9a-f]{64}$"
 SHA256 = "^[0-9a-f]{64}$"
 
 

@@ -10,7 +10,6 @@ Codes of the problems that a tensor may have
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import math
 import sys
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from onnxspec._digest import TensorDigest
 from onnxspec.errors import TensorError
 from onnxspec.limits import DEFAULT_LIMITS, Limits
 from onnxspec.reading._dtypes import DTYPES, DType, decode_floats, decode_native, dtype_of_array, encode, numpy_dtype
@@ -264,8 +264,8 @@ class StoredTensor:
         self._read_elements(0, out)
         if self._content_hash is None and self._as_stored(out):
             digest = self._new_digest()
-            digest.update(out.data)
-            self._content_hash = f"blake2b:{digest.hexdigest()}"
+            digest.update(out)
+            self._content_hash = digest.name()
         return out.reshape(self.shape)
 
     @_guarded
@@ -344,7 +344,7 @@ class StoredTensor:
         Returns
         -------
         str
-            ``"blake2b:"`` and 64 hexadecimal digits.
+            ``"blake3:"`` and 64 hexadecimal digits.
 
         Raises
         ------
@@ -362,13 +362,13 @@ class StoredTensor:
         for _, chunk in self._chunks(0, self.nbytes):
             if dtype.name == "bool":
                 np.not_equal(chunk, 0, out=chunk.view(np.bool_))
-            digest.update(chunk.data)
+            digest.update(chunk)
         self._check_unchanged()
-        return f"blake2b:{digest.hexdigest()}"
+        return digest.name()
 
-    def _new_digest(self) -> hashlib.blake2b:
+    def _new_digest(self) -> TensorDigest:
         """Start the hash of the content with element type and dims."""
-        return hashlib.blake2b(f"{self.dtype}{list(self.shape)}\n".encode(), digest_size=32)
+        return TensorDigest(f"{self.dtype}{list(self.shape)}\n")
 
     def _elements(self, first: int, count: int, *, native: bool) -> NDArray[Any]:
         """Read `count` elements from `first` on, without a look at the file's time of change."""

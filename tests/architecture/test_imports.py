@@ -17,6 +17,11 @@ LEVELS = (
         "settings",
         "results",
         "palette",
+<<<<<<< HEAD
+=======
+        "_codec",
+        "_digest",
+>>>>>>> 35069fb (Hash tensors with BLAKE3: six times as fast, a seventh of the fast effort on MiniLM)
         "_distinct",
         "_files",
         "catalogue",
@@ -35,6 +40,7 @@ LEVELS = (
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 ONLY_LEVEL_0 = {"policy", "report"}
 LIBRARIES = {
+    "blake3": {"_digest.py"},
     "onnx": {"reading/proto.py"},
     "numba": {"_jit.py"},
     "typer": {"cli/"},

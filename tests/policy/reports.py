@@ -37,7 +37,7 @@ HEALTHY: dict[str, Any] = {
 
 def layer(name: str = "a", **values: Any) -> Layer:
     """Give a healthy layer with other values where asked for."""
-    hashes = {"content_hash": f"blake2b:{_hex(name, 1)}", "value_hash": f"blake2b:{_hex(name, 2)}"}
+    hashes = {"content_hash": f"blake3:{_hex(name, 1)}", "value_hash": f"blake3:{_hex(name, 2)}"}
     facts = {"id": name, "name": name, "tensor": f"{name}.weight", **hashes, **HEALTHY, **values}
     return Layer(**{**facts, "reasons": {"levels": "continuous", **values.get("reasons", {})}})
 

@@ -101,7 +101,7 @@ def test_an_expired_waiver_fails_closed_and_is_a_finding() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"content_hash": f"blake2b:{'0' * 64}"},
+        {"content_hash": f"blake3:{'0' * 64}"},
         {"sha256": "0" * 64},
         {"content_hash": HASH, "rule": "OS301"},
         {"content_hash": HASH, "layer": "encoder*"},
@@ -128,14 +128,14 @@ def test_a_baseline_hides_what_was_there_already() -> None:
     assert states(before, before) == [("a", "known")]
     assert check(before, STRICT, baseline=before).verdict == "passed"
     assert states(report(layer("a", rank=3), layer("b", rank=3)), before) == [("b", "new"), ("a", "known")]
-    other = {"content_hash": "blake2b:1", "value_hash": "blake2b:1"}
+    other = {"content_hash": "blake3:1", "value_hash": "blake3:1"}
     assert states(report(replace(before.layers[0], id="x", name="x")), before) == [("x", "known")]
     assert states(report(layer("a", rank=4, **other)), before) == [("a", "known")]
 
 
 def test_what_got_worse_fails() -> None:
     before = report(layer("a", rank=100))
-    other = {"content_hash": "blake2b:1", "value_hash": "blake2b:1"}
+    other = {"content_hash": "blake3:1", "value_hash": "blake3:1"}
     now = report(layer("a", rank=60, **other))
     assert states(now, before) == [("a", "worse")]
     assert check(now, STRICT, baseline=before).verdict == "failed"

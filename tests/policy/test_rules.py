@@ -113,7 +113,7 @@ def test_layer_pins() -> None:
     for name in (good.content_hash, good.value_hash):
         pinned = replace(ALL, pins=replace(ALL.pins, layers={"a": str(name)}))
         assert codes(report(good), pinned) == []
-        assert codes(report(replace(good, content_hash="blake2b:0", value_hash=None)), pinned) == ["OS107"]
+        assert codes(report(replace(good, content_hash="blake3:0", value_hash=None)), pinned) == ["OS107"]
         assert codes(report(layer("b")), pinned) == ["OS107"]
         assert codes(report(replace(good, content_hash=None, value_hash=None)), pinned, undecided=True) == ["OS107"]
 
@@ -180,7 +180,7 @@ def test_duplicates() -> None:
     assert codes(report(a, replace(b, content_hash=a.content_hash, tensor=a.tensor))) == []
     assert codes(report(a, replace(b, value_hash=a.value_hash, role="embedding"))) == []
     assert codes(report(replace(a, copies=("other.weight",)))) == ["OS206"]
-    zeros = {"reason": "zero_matrix", "norm": 0.0, "value_hash": "blake2b:0"}
+    zeros = {"reason": "zero_matrix", "norm": 0.0, "value_hash": "blake3:0"}
     assert codes(report(layer("a", **zeros), layer("b", **zeros))) == ["OS203", "OS203"]
 
 

@@ -46,7 +46,7 @@ def mixed() -> Judgement:
         *healthy,
     ]
     waiver = Waiver("OS301", "me", "why\x1b", TODAY, content_hash=layer("waived").content_hash)
-    late = Waiver("OS301", "me", "late", datetime.date(2020, 1, 1), content_hash=f"blake2b:{'0' * 64}")
+    late = Waiver("OS301", "me", "late", datetime.date(2020, 1, 1), content_hash=f"blake3:{'0' * 64}")
     judged = report(*layers, external=(ExternalFile(EVIL, 5, None),), model={"path": f"dir/{EVIL}.onnx"})
     before = report(layer("old", rank=3), *healthy)
     return check(judged, replace(POLICY, waivers=(waiver, late)), today=TODAY, baseline=before)
@@ -126,7 +126,7 @@ def test_sarif_uris_lead_back_to_the_path() -> None:
 
 def test_fingerprints_follow_content_and_place() -> None:
     def prints(name: str, salt: str) -> dict[str, str]:
-        other = {"content_hash": f"blake2b:{salt * 64}", "value_hash": f"blake2b:{salt * 64}"}
+        other = {"content_hash": f"blake3:{salt * 64}", "value_hash": f"blake3:{salt * 64}"}
         (result,) = log([check(report(layer(name, rank=3, **other)), POLICY, today=TODAY)])["runs"][0]["results"]
         found: dict[str, str] = result["partialFingerprints"]
         return found
