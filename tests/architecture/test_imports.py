@@ -17,11 +17,7 @@ LEVELS = (
         "settings",
         "results",
         "palette",
-<<<<<<< HEAD
-=======
-        "_codec",
         "_digest",
->>>>>>> 35069fb (Hash tensors with BLAKE3: six times as fast, a seventh of the fast effort on MiniLM)
         "_distinct",
         "_files",
         "catalogue",
