@@ -332,7 +332,8 @@ class StoredTensor:
         """
         if not self.shape or not 0 <= start <= stop <= self.shape[0]:
             raise IndexError(f"rows {start}:{stop} of a tensor of shape {self.shape}")
-        return self.read_lines(0, start, stop).astype(np.float64, copy=False).reshape(-1, *self.shape[1:])
+        rows = self.read_lines(0, start, stop).astype(np.float64, copy=False)
+        return rows.reshape(stop - start, *self.shape[1:])
 
     @_guarded
     def content_hash(self) -> str:

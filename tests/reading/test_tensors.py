@@ -189,6 +189,12 @@ def test_rows_that_are_not_there() -> None:
             stored.read_rows(start, stop)
 
 
+@pytest.mark.parametrize("shape", [(3, 0), (3, 0, 0), (3, 0, 2), (0, 2, 0)])
+def test_rows_without_elements(shape: tuple[int, ...]) -> None:
+    stored = StoredTensor.from_array("x", np.zeros(shape))
+    assert stored.read_rows(0, shape[0]).shape == shape
+
+
 def test_unpacked_fields_are_read(tmp_path: Path) -> None:
     floats = np.array([1.5, -2, 3, 4], "<f4")
     doubles = np.array([1e300, -2, 3, 4], "<f8")
