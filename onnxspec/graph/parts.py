@@ -43,6 +43,9 @@ SMALL = 2**20
 BLOCK = 2**18
 """Elements that are decoded together."""
 
+COLUMNS = 4096
+"""Fewest columns that are decoded together, of however many rows: each row of each part is a read of its own."""
+
 _SHAPED = ("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity")
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 
@@ -196,7 +199,8 @@ def line_blocks(
 ) -> Iterator[tuple[int, int]]:
     """Cut lines ``start:stop`` of an axis into runs of about `BLOCK` elements that end at multiples of a number."""
     line = max(1, product(shape) // max(1, shape[axis]))
-    step = max(multiple, BLOCK // line // multiple * multiple)
+    least = COLUMNS if axis else 1
+    step = max(multiple, max(BLOCK // line, least) // multiple * multiple)
     while start < stop:
         last = min(stop, (start // step + 1) * step)
         yield start, last

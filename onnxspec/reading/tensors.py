@@ -32,8 +32,8 @@ __all__ = ["Payload", "Segment", "StoredTensor", "element_count", "stored_bytes"
 
 CHUNK = 2**20
 
-SHORT_READ = 1024
-"""Bytes of a piece of a row below which columns are read with all that stands beside them."""
+SHORT_ROW = 2**15
+"""Bytes of a row below which columns are read with all that stands beside them: a read of its own costs as much."""
 
 TURNED = 2**18
 """Elements that are read together for columns."""
@@ -303,7 +303,7 @@ class StoredTensor:
             self._check_unchanged()
             return read.reshape(width, columns)
         dtype = np.dtype(numpy_dtype(self.dtype) if native else self.precision)
-        if width < columns and width * self._known_dtype().bits < 8 * SHORT_READ:
+        if width < columns and columns * self._known_dtype().bits < 8 * SHORT_ROW:
             out = np.empty((width, rows), dtype=dtype).T
             step = max(1, TURNED // columns)
             for first in range(0, rows, step):
