@@ -32,6 +32,7 @@ def _everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slabs, "SLAB_ELEMENTS", 3000)
     monkeypatch.setattr(value_facts, "SLAB", 2000)
     monkeypatch.setattr(parts, "BLOCK", 3000)
+    monkeypatch.setattr(parts, "COLUMNS", 64)
     monkeypatch.setattr(parts, "SMALL", 40)
 
 
