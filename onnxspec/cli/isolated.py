@@ -18,8 +18,6 @@ def main(request: dict[str, Any]) -> None:
     limit(request["bounds"], spools=request["path"] == "-")
     try:
         text = '{"report": ' + _report(request) + "}"
-    except MemoryError:
-        text = _problem("MemoryError", "it needs more memory than --max-memory allows")
     except Exception as error:  # noqa: BLE001 - the parent says it in one sentence
         text = _problem(type(error).__name__, str(error))
     with os.fdopen(out, "wb") as stream:

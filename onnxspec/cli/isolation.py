@@ -88,7 +88,7 @@ def analyze_isolated(
     if not isinstance(message, dict):
         raise EndedError(f"{path}: {_ending(code, bounds, timeout, late=late)}")
     if "error" in message:
-        raise _error(message, path)
+        raise _error(message, path, bounds)
     report: Report = inert(Report.from_json(json.dumps(message.get("report"))))
     return report
 
@@ -148,7 +148,7 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
 
 def _ending(code: int, bounds: Bounds, timeout: float | None, *, late: bool) -> str:
     """Say how the child ended."""
-    memory = f"more than {bounds.memory / 2**30:.3g} GiB of memory (--max-memory)"
+    memory = _memory(bounds)
     cpu = f"more than {bounds.cpu} s of processor time (--max-cpu)"
     if late:
         over = f"{GRACE_SECONDS:g} s after its {timeout:g} s (--timeout) were over"
@@ -164,10 +164,18 @@ def _ending(code: int, bounds: Bounds, timeout: float | None, *, late: bool) -> 
     return f"the analysis was ended by {name}; it may have needed {memory} or {cpu}."
 
 
-def _error(message: dict[str, Any], path: str) -> OnnxspecError:
-    """Make the child's exception again, if it is one of ours."""
+def _memory(bounds: Bounds) -> str:
+    return f"more than {bounds.memory / 2**30:.3g} GiB of memory (--max-memory)"
+
+
+def _error(message: dict[str, Any], path: str, bounds: Bounds) -> OnnxspecError:
+    """Make the child's exception again, if it is one of ours.
+
+    Libraries without memory raise what they please: SystemError, ImportError, RuntimeError of a thread.
+    """
     kind, text = str(message["error"]), str(message.get("message", ""))
     found = getattr(errors, kind, None) if kind in errors.__all__ else None
     if isinstance(found, type) and issubclass(found, OnnxspecError) and not issubclass(found, errors.TensorError):
         return found(text)
-    return EndedError(f"{path}: the analysis ended with {kind[:60]}: {text[:200]}.")
+    said = f" ({text[:200]})" if text else ""
+    return EndedError(f"{path}: the analysis ended with {kind[:60]}{said}; it may have needed {_memory(bounds)}.")

@@ -74,11 +74,10 @@ def working_bytes(weight: WeightMatrix, settings: Settings, jobs: int = 1) -> in
     width = 8 if weight.dtype in _WIDE or not (stored or weight.quantization) else 4
     file = weight.in_file()
     held = 0 if file is not None else width * count
-    gathered = 0 if file is None else 2 * width * file.gathered * file.shape[1]
     if is_estimated(weight.kernel_shape, settings):
         products = 8 * (3 * max(PART_ELEMENTS, M) + M * BLOCK * (STEPS + 4) + 4 * (BLOCK * STEPS) ** 2)
         sample = 2 * width * min(SAMPLED_ELEMENTS, SAMPLES * SAMPLES * M)
-        return held + max(gathered, products, sample)
+        return held + max(products, sample)
     slab = min(slab_rows(M), weight.N) * M
     several = weight.num_matrices == 1 and slab_rows(M) < weight.N
     if weight.num_matrices > 1:
@@ -95,7 +94,7 @@ def working_bytes(weight: WeightMatrix, settings: Settings, jobs: int = 1) -> in
         unfolded = min(weight.kernel_shape[1], weight.kernel_shape[2] * weight.kernel_shape[3])
         verdicts = (24 * count if whole else 0) + 16 * unfolded * unfolded
     exact = 24 * count if settings.exact else 0
-    return held + max(gathered, forming, solving, verdicts, exact)
+    return held + max(forming, solving, verdicts, exact)
 
 
 def budget_of(job: Job) -> int:

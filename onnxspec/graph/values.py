@@ -46,12 +46,6 @@ IN_FILE = 2**24
 SHORT = 256
 """Fewest kernel positions of a stack, and of one part of it: shorter reads cost more than the memory that they save."""
 
-GATHERED = 48 * 2**20
-"""Bytes of outputs that are gathered at a time from a matrix that is not stored by outputs, or one part in..."""
-
-PASSES = 64
-"""... so many of it, where that is more: the whole file is read as often."""
-
 STACK_ELEMENTS = 2**22
 """Elements of a stack of small matrices that are read together: 16 MiB of float32."""
 
@@ -118,14 +112,6 @@ class InFile:
         """Of the values."""
         return np.dtype(self.tensor.precision)
 
-    @property
-    def gathered(self) -> int:
-        """Outputs that are worth reading together: where they stand in columns, each part of them costs a reading."""
-        if not self.turned:
-            return 1
-        line = self.shape[1] * self.dtype.itemsize
-        return max(1, GATHERED // line, self.shape[0] // PASSES)
-
     def lines(self, axis: int, start: int, stop: int) -> NDArray[Any]:
         """Read lines ``start:stop`` of an axis, one in a row.
 
@@ -166,6 +152,11 @@ class Values:
     def stacked(self) -> bool:
         """Whether it is worked through in parts as a stack of one small matrix for each kernel position."""
         return is_stack(self.shape)
+
+    @property
+    def lengthwise(self) -> bool:
+        """Whether it is one matrix so large that it may be in the file, and is hashed along its longer side."""
+        return self.shape[0] == self.shape[3] == 1 and math.prod(self.shape) > IN_FILE
 
     def canonical(self) -> NDArray[Any]:
         """Give the canonical form, from the file where it is not in memory.

@@ -128,7 +128,7 @@ def _measure(layer: Layer, values: Values, facts: ValueFacts, dtype: str, settin
         if getattr(fit, name) is None:
             reasons[name] = fit.reason or "slices"
     if (beyond := _out_of_range(pooled)) is None:
-        verdicts = _verdicts(layer, values, pooled, fit, dtype, settings)
+        verdicts = _verdicts(layer, values, pooled, fit, dtype, settings, mapper)
     else:
         verdicts = nothing((*TAIL, *MATRIX, "cross_check", "health"), beyond)
     verdicts.merge(_levels(layer, values))
@@ -158,7 +158,7 @@ def _measure(layer: Layer, values: Values, facts: ValueFacts, dtype: str, settin
 
 
 def _verdicts(
-    layer: Layer, values: Values, pooled: Spectrum, fit: PowerLawFit, dtype: str, settings: Settings
+    layer: Layer, values: Values, pooled: Spectrum, fit: PowerLawFit, dtype: str, settings: Settings, mapper: Mapper
 ) -> Verdicts:
     """Add what the chosen effort says about the tail and about the layer as one matrix."""
     sliced = fit.alpha is not None and fit.xmin is None
@@ -182,7 +182,7 @@ def _verdicts(
         known = pooled if settings.conv == "unfold" or values.shape[3] == 1 else None
         floor = layer.quantization.noise_floor if layer.quantization is not None else None
         matrix = (
-            Slabs(values.matrix())
+            Slabs(values.matrix(), mapper=mapper)
             if values.large
             else layouts.matrices(values.canonical(), unfold=True)[0].astype(np.float64, order="C")
         )

@@ -106,19 +106,27 @@ def value_hash(canonical: NDArray[Any]) -> str:
 
 
 def _rows(values: Values) -> Iterator[NDArray[Any]]:
-    """Give the values in canonical order, some outputs at a time."""
-    outputs = values.shape[1]
-    row = values.shape[2] * values.shape[3]
-    step = max(1, SLAB // max(1, row))
-    if values.file is not None:
-        matrix = values.file
-        step = max(step, matrix.gathered)
-        for start in range(0, outputs, step):
-            yield matrix.lines(0, start, min(start + step, outputs))
-        return
-    for group in values.canonical():
-        for start in range(0, outputs, step):
-            yield group[start : start + step]
+    """Give the values some lines at a time: in canonical order, those of a very large matrix along its longer side.
+
+    So its spectrum reads them too, and the file is read once, whichever side it is stored by.
+    """
+    _, outputs, inputs, positions = values.shape
+    if values.lengthwise:
+        matrix = values.matrix()
+        axis = 0 if outputs >= inputs else 1
+        yield from (matrix.lines(axis, *ends) for ends in _runs(matrix.shape[axis], matrix.shape[1 - axis]))
+    elif values.file is not None:
+        yield from (values.file.lines(0, *ends) for ends in _runs(outputs, inputs * positions))
+    else:
+        for group in values.canonical():
+            yield from (group[start:stop] for start, stop in _runs(outputs, inputs * positions))
+
+
+def _runs(lines: int, line: int) -> Iterator[tuple[int, int]]:
+    """Cut lines of so many elements into runs: where each starts and stops."""
+    step = max(1, SLAB // max(1, line))
+    for start in range(0, lines, step):
+        yield start, min(start + step, lines)
 
 
 def _fits_float32(part: NDArray[Any]) -> bool:

@@ -9,7 +9,7 @@ workers there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -60,6 +60,8 @@ class Slabs:
         The values are divided by ``2 ** exponent`` first.
     centre, bound, shift : float
         Then each is taken as ``clip(value - centre, -bound, bound) - shift``.
+    mapper : Mapper
+        Works on the slabs in `each`.
     """
 
     source: Lines
@@ -67,6 +69,7 @@ class Slabs:
     centre: float = 0.0
     bound: float = float("inf")
     shift: float = 0.0
+    mapper: Mapper = field(default=one_by_one, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -114,6 +117,10 @@ class Slabs:
     def __iter__(self) -> Iterator[Array]:
         return map(self.slab, self.starts())
 
+    def each(self, function: Callable[[Array], Any]) -> Iterator[Any]:
+        """Apply a function to every slab, and give what it gives in their order."""
+        return self.mapper(lambda start: function(self.slab(start)), self.starts())
+
     def whole(self) -> Array:
         """Give the matrix as given, in memory."""
         lines = np.concatenate(list(self))
@@ -121,16 +128,16 @@ class Slabs:
 
     def largest(self) -> float:
         """Give the largest absolute value; NaN where there is one."""
-        return float(np.max([max(float(part.max()), -float(part.min())) for part in self]))
+        return float(np.max(list(self.each(lambda part: max(float(part.max()), -float(part.min()))))))
 
     def mean(self) -> float:
         """Give the mean of the values."""
-        return sum(float(part.sum()) for part in self) / (self.N * self.M)
+        return float(sum(self.each(lambda part: float(part.sum()))) / (self.N * self.M))
 
     def dot(self, vector: Array) -> Array:
         """Give the product of the matrix as given with a vector of as many values as it has columns."""
         if self.axis == 0:
-            return np.concatenate([part @ vector for part in self])
+            return np.concatenate(list(self.each(lambda part: part @ vector)))
         result = np.zeros(self.M)
         for start, part in zip(self.starts(), self):
             result += vector[start : start + len(part)] @ part
@@ -182,7 +189,7 @@ def slab_rows(M: int) -> int:
     return max(SLAB_ELEMENTS // max(M, 1), M, 1)
 
 
-def gram(slabs: Slabs, exponent: int, mapper: Mapper = one_by_one) -> Array:
+def gram(slabs: Slabs, exponent: int, mapper: Mapper | None = None) -> Array:
     """Form ``W^T W / 4 ** exponent`` of the oriented matrix, slab by slab.
 
     Parameters
@@ -191,8 +198,8 @@ def gram(slabs: Slabs, exponent: int, mapper: Mapper = one_by_one) -> Array:
         The matrix.
     exponent : int
         Its values are divided by ``2 ** exponent``, which changes no other bit.
-    mapper : Mapper
-        Computes the products of the slabs; they are added in their order.
+    mapper : Mapper, optional
+        Computes the products of the slabs; they are added in their order. Default: that of the slabs.
 
     Returns
     -------
@@ -210,7 +217,7 @@ def gram(slabs: Slabs, exponent: int, mapper: Mapper = one_by_one) -> Array:
         return result
 
     total: Array | None = None
-    for term in mapper(product, slabs.starts()):
+    for term in (mapper or slabs.mapper)(product, slabs.starts()):
         if total is None:
             total = term
         else:

@@ -201,6 +201,17 @@ def test_a_child_without_memory_is_inconclusive(run: Run) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("kind", ["MemoryError", "SystemError", "ImportError"])
+def test_what_libraries_raise_without_memory_names_the_option(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnxspec.cli import isolation
+
+    answer = json.dumps({"error": kind, "message": "m" * 3000}).encode()
+    monkeypatch.setattr(isolation, "_exchange", lambda *_: (answer, 0, False))
+    with pytest.raises(EndedError, match=rf"{kind} \(m+\); .* 0.5 GiB of memory \(--max-memory\)") as caught:
+        isolated(HEALTHY, Bounds(memory=2**29))
+    assert len(str(caught.value)) < 500
+
+
 def test_a_child_without_time_is_inconclusive(tmp_path: Path) -> None:
     with pytest.raises(EndedError, match="--max-cpu"):
         isolated(HEALTHY, Bounds(cpu=0))

@@ -30,6 +30,8 @@ class Expected:
         Part of the sentence that rejects it.
     sound : str or None
         A layer beside what is hostile that must be analysed all the same.
+    options : tuple of str
+        Of the command.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Expected:
     code: str | None = None
     words: str = ""
     sound: str | None = None
+    options: tuple[str, ...] = ()
 
 
 HARMLESS = frozenset({"external_data_unknown_key"})
@@ -59,8 +62,9 @@ def _of_files() -> Iterator[Expected]:
             yield Expected(case.number, case.name, case.write, (0,), (0,), sound="sound")
         elif case.name == "string":  # sound models hold strings too
             yield Expected(case.number, case.name, case.write, (0,), (0,), case.code, sound="sound")
-        elif case.name == "large":  # read whole, within the limits but not within the 2 GB of the child
-            yield Expected(case.number, case.name, case.write, (4,), (1, 4), "out_of_memory", sound="sound")
+        elif case.name == "large":  # read in parts; its 600 million values take longer at the standard effort
+            options = ("--effort", "fast")
+            yield Expected(case.number, case.name, case.write, (0,), (4,), sound="MatMul_0", options=options)
         elif case.name == "large_matrix":
             yield Expected(case.number, case.name, case.write, (4,), (1, 4), "memory_limit", sound="sound")
         elif case.code is None:

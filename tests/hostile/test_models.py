@@ -46,7 +46,7 @@ def test_every_number_of_the_list_has_a_case() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.number}-{case.name}")
 def test_outcome(case: Expected, server: Server, folder: Path) -> None:
     path = case.write(folder)
-    done = server.run("analyze", "-q", path, "-f", "json")
+    done = server.run("analyze", "-q", path, "-f", "json", *case.options)
     well_behaved(done)
     assert done.code in case.analyze, done.err
     if done.code == 3:

@@ -367,9 +367,17 @@ def test_the_page_and_the_table_never_round_up_to_all(lenet: Report) -> None:
 
 
 def test_caveats_count_what_they_are_about(lenet: Report) -> None:
-    sentences = model_sentences(lenet)
-    assert any("rough in 1 of 2 fitted layers" in sentence for sentence in sentences)
-    sharp = [replace(x, alpha_ci=(x.alpha - 0.1, x.alpha + 0.1) if x.alpha else None) for x in lenet.layers]
+    def within(half: dict[str, float]) -> list[Layer]:
+        return [
+            replace(x, alpha_ci=(x.alpha - half[x.name], x.alpha + half[x.name])) if x.alpha else x
+            for x in lenet.layers
+        ]
+
+    fitted = [x.name for x in lenet.layers if x.alpha]
+    rough = within(dict.fromkeys(fitted, 0.1) | {fitted[0]: 3.0})
+    sentences = model_sentences(replace(lenet, layers=Layers(rough)))
+    assert any(f"rough in 1 of {len(fitted)} fitted layers" in sentence for sentence in sentences)
+    sharp = within(dict.fromkeys(fitted, 0.1))
     told = model_sentences(replace(lenet, layers=Layers(sharp)))
     assert not any("rough" in sentence for sentence in told)
     assert not any("need not be untrained" in sentence for sentence in told)

@@ -28,7 +28,6 @@ LONG, SHORT = 1300, 90
 def _everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(values, "LARGE", 4000)
     monkeypatch.setattr(values, "IN_FILE", 5000)
-    monkeypatch.setattr(values, "GATHERED", 30_000)
     monkeypatch.setattr(slabs, "SLAB_ELEMENTS", 3000)
     monkeypatch.setattr(value_facts, "SLAB", 2000)
     monkeypatch.setattr(parts, "BLOCK", 3000)
