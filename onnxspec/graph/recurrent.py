@@ -79,16 +79,18 @@ def recurrent_slots(
 
 
 def _directions(operands: Operands, count: int) -> tuple[str, ...]:
-    """Name the directions; the only one needs no name where it is forward."""
-    if count == 1:
+    """Name the directions; the only one needs no name where it is forward, nor do more than there can be."""
+    if count == 1 or count > len(DIRECTIONS):
         return ("reverse",) if attribute(operands.node, "direction", "forward") == "reverse" else ("",)
-    return (*DIRECTIONS, *(str(number) for number in range(2, count)))[:count]
+    return DIRECTIONS[:count]
 
 
 def _block(direction: int, gate: int, gates: int, *, outputs_first: bool) -> layouts.Layout:
     """Make the layout of one direction's rows of one gate, of so many."""
 
     def layout(array: NDArray[Any]) -> NDArray[Any]:
+        if array.shape[0] > len(DIRECTIONS):
+            raise ValueError(f"a recurrent operator has one direction or two, not {array.shape[0]}")
         matrix = array[direction] if outputs_first else array[direction].T
         rows, rest = divmod(matrix.shape[0], gates)
         if rest:

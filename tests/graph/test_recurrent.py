@@ -143,3 +143,19 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones((1, 10, 8), np.float32), "w"))
     found, _ = surveyed(model, tmp_path, gates=True)
     assert {w.problem.code for w in found.weights if w.problem} == {"invalid_graph"}
+
+
+@pytest.mark.parametrize("gates", [False, True])
+def test_dims_of_many_directions_are_one_weight_that_does_not_fit(gates: bool, tmp_path: Path) -> None:
+    model, *_ = make("GRU", 1)
+    for tensor in model.graph.initializer:
+        if tensor.name in "wh":
+            tensor.dims[0] = 2**20
+    found, _ = surveyed(model, tmp_path, gates=gates)
+    assert len(found.weights) == (6 if gates else 2)
+    model, *_ = make("RNN", 1)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones((3, H, X), np.float32), "w"))
+    found, _ = surveyed(model, tmp_path)
+    (problem,) = (w.problem for w in found.weights if w.problem)
+    assert problem.code == "invalid_graph"
+    assert "one direction or two, not 3" in problem.message

@@ -1,7 +1,7 @@
 """Measure onnxspec against the floor and its peers; write docs/performance.json and the tables of its page.
 
-    python tools/bench/run.py [--runs 5] [--only NAME]... [--weightwatcher PYTHON] [--fits PYTHON]...
-                              [--skip-slow] [--tables-only] [--results FILE]
+    python tools/bench/run.py [--runs 5] [--only NAME]... [--weightwatcher PYTHON] [--diffract PYTHON]
+                              [--fits TOOL=PYTHON]... [--skip-slow] [--tables-only] [--results FILE]
 
 CPU seconds of whole processes (user and system, by wait4), one BLAS thread, one job, warm caches, a
 temporary model excluded. The commands of one model are run in turn and the medians are compared, so
@@ -45,8 +45,12 @@ def medians(costs: list[Cost]) -> dict[str, Any]:
     }
 
 
-def of_model(model: Model, runs: int, peer: str | None, *, slow: bool) -> dict[str, Any]:
-    """Measure one model: floor, both efforts and WeightWatcher in turn."""
+DENSE = frozenset({"all-MiniLM-L6-v2", "4 dense of 1024 x 4096", "dense 4096 x 4096"})
+"""Models of matrices alone, which diffract-core takes."""
+
+
+def of_model(model: Model, runs: int, peer: str | None, diffract: str | None, *, slow: bool) -> dict[str, Any]:
+    """Measure one model: floor, both efforts, WeightWatcher and diffract-core in turn."""
     with tempfile.TemporaryDirectory() as folder:
         weights = str(Path(folder) / "weights.npz")
         save_weights(model.file, Path(weights))
@@ -65,6 +69,9 @@ def of_model(model: Model, runs: int, peer: str | None, *, slow: bool) -> dict[s
             if slow and model.name in SLOW:
                 commands["weightwatcher full"] = lambda: run([peer, script, weights, "full"])
                 often["weightwatcher full"] = SLOW[model.name]
+        if diffract is not None and model.name in DENSE:
+            commands["diffract-core"] = lambda: run([diffract, str(HERE / "diffract_peer.py"), weights])
+            often["diffract-core"] = min(runs, 3)
         costs: dict[str, list[Cost]] = {name: [] for name in commands}
         commands["fast"](), commands["standard"]()  # warm the caches
         for number in range(runs):
@@ -81,6 +88,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", action="append")
     parser.add_argument("--weightwatcher", metavar="PYTHON")
+    parser.add_argument("--diffract", metavar="PYTHON")
     parser.add_argument("--fits", metavar="TOOL=PYTHON", action="append", default=[])
     parser.add_argument("--skip-slow", action="store_true")
     parser.add_argument("--tables-only", action="store_true")
@@ -110,7 +118,7 @@ def measure(options: argparse.Namespace, results: dict[str, Any]) -> None:
         if not model.ready():
             print(f"{model.name}: not there ({model.note})", file=sys.stderr)
             continue
-        found = of_model(model, options.runs, options.weightwatcher, slow=not options.skip_slow)
+        found = of_model(model, options.runs, options.weightwatcher, options.diffract, slow=not options.skip_slow)
         results["models"].setdefault(model.name, {}).update(found)
         keep()
         print(model.name, {k: v["cpu"] for k, v in found.items() if isinstance(v, dict)}, flush=True)

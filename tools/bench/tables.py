@@ -17,6 +17,7 @@ def write_tables(results: dict[str, Any], page: Path) -> None:
         ("machine", _machine(results)),
         ("models", _models(results)),
         ("weightwatcher", _weightwatcher(results)),
+        ("diffract", _diffract(results)),
         ("slices", _slices(results)),
         ("fits", _fits(results)),
         ("memory", _memory(results)),
@@ -71,6 +72,21 @@ def _weightwatcher(results: dict[str, Any]) -> str:
         )
         rows.append(row)
     head = ("model", "default, s (runs)", "over fast", "mp_fit + randomize, s (runs)", "over standard")
+    return _table(head, rows) if rows else "Not measured yet.\n"
+
+
+def _diffract(results: dict[str, Any]) -> str:
+    rows = [
+        [
+            name,
+            f"{peer['cpu']:.1f} ({peer['runs']})",
+            f"{peer['cpu'] / found['fast']['cpu']:.1f}",
+            f"{peer['peak_mb']:.0f}",
+        ]
+        for name, found in results["models"].items()
+        if (peer := found.get("diffract-core"))
+    ]
+    head = ("model", "norms, ranks, power law, s (runs)", "over fast", "peak MB")
     return _table(head, rows) if rows else "Not measured yet.\n"
 
 
