@@ -21,6 +21,7 @@ import numpy as np
 from onnxspec.graph import layouts
 from onnxspec.graph.nodes import attribute, operator, product
 from onnxspec.graph.slots import Handler, Operands, SlotRole
+from onnxspec.graph.tracing import is_cut_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -185,7 +186,7 @@ def _cut(operands: Operands, outputs: int) -> tuple[str, list[NDArray[np.intp] |
                 found = _split(operands, node, outputs)
             elif node.op_type == "Reshape" and position == 0:
                 found = _reshape(operands, node, outputs)
-                if found is None and _shape_of(operands, node)[-1:] == [outputs]:
+                if found is None and _shape_of(operands, node)[0][-1:] == [outputs]:
                     names += node.outputs[:1]
             elif node.op_type in ("Add", "Identity", "Cast", "Unsqueeze", "Squeeze"):
                 names += node.outputs[:1]
@@ -223,44 +224,55 @@ def _split(operands: Operands, node: Node, outputs: int) -> tuple[str, list[NDAr
 
 
 def _reshape(operands: Operands, node: Node, outputs: int) -> tuple[str, list[NDArray[np.intp] | slice]] | None:
-    """Read a Reshape that cuts the outputs into axes, one of them of three: before or after the heads."""
-    shape = _shape_of(operands, node)
+    """Read a Reshape that cuts the outputs into axes, one of them of three: before or after the heads.
+
+    There may be three heads too; the axis of query, key and value is the one that is taken apart.
+    """
+    shape, rank = _shape_of(operands, node)
     for start in range(len(shape) - 1, -1, -1):
         tail = shape[start:]
         if any(n is None or n < 1 for n in tail):
             return None
         known = [n for n in tail if n is not None]
-        if product(known) == outputs and 3 in known:
-            axis = known.index(3)
+        if product(known) != outputs:
+            continue
+        for axis, length in enumerate(known):
             before, after = product(known[:axis]), product(known[axis + 1 :])
-            if known.count(3) != 1 or after == 1:
-                return None
-            numbers = np.arange(outputs).reshape(before, 3, after)
-            return f"{before}x3x{after}", [numbers[:, part].reshape(-1) for part in range(3)]
+            if length == 3 and after > 1 and is_cut_up(operands, node.outputs[0], axis - len(known), rank):
+                numbers = np.arange(outputs).reshape(before, 3, after)
+                return f"{before}x3x{after}", [numbers[:, part].reshape(-1) for part in range(3)]
     return None
 
 
-def _shape_of(operands: Operands, node: Node) -> list[int | None]:
-    """Give the target of a Reshape, as far as the graph says it: a Concat of numbers may be part run-time."""
+def _shape_of(operands: Operands, node: Node) -> tuple[list[int | None], int | None]:
+    """Give the target of a Reshape, as far as the graph says it, and its length: a Concat may be part run-time.
+
+    Where an axis is unflattened, what follows it is the end of a Shape: nothing after the last axis.
+    """
     if len(node.inputs) < 2 or not node.inputs[1]:
-        return []
+        return [], None
     constant = operands.find(node.inputs[1])
     if constant is not None:
         if constant.problem is not None or constant.size > 16:
-            return []
-        return [int(n) for n in constant.load().reshape(-1)]
+            return [], None
+        return [int(n) for n in constant.load().reshape(-1)], constant.size
     scope = operands.scope
     index = scope.producers.get(node.inputs[1])
     if index is None or scope.nodes[index].op_type != "Concat":
-        return []
+        return [], None
     shape: list[int | None] = []
+    slices = 0
     for name in scope.nodes[index].inputs:
         part = operands.find(name)
-        if part is None or part.problem is not None or part.size > 16:
-            shape.append(None)
-        else:
+        if part is not None and part.problem is None and part.size <= 16:
             shape += [int(n) for n in part.load().reshape(-1)]
-    return shape
+            continue
+        maker = scope.producers.get(name)
+        sliced = maker is not None and scope.nodes[maker].op_type == "Slice"
+        slices += sliced
+        if not (sliced and shape and name == scope.nodes[index].inputs[-1]):
+            shape.append(None)
+    return shape, None if slices else len(shape)
 
 
 def _feeds_attention(operands: Operands, node: Node) -> bool:

@@ -11,7 +11,7 @@ import re
 
 from onnxspec.limits import DEFAULT_LIMITS
 
-__all__ = ["display", "layer_name", "unique"]
+__all__ = ["display", "layer_name", "module_of", "unique"]
 
 _ANONYMOUS = re.compile(
     r"""^(?:
@@ -56,6 +56,7 @@ _REPEATED = ("conv1d", "conv2d", "conv3d", "dense", "embedding")
 _STACKED = re.compile(r"^(?:LSTM|GRU|RNN)_(\d+)$")
 _CELLS = re.compile(r"^(?:lstm|gru|simple_rnn)_cell(?:_\d+)?$")
 _CELL_KERNELS = {"Cast": "kernel", "Cast_1": "recurrent_kernel"}
+_QUOTED = re.compile(r"'([^']*)'")
 _CONTROL = re.compile(r"[^\x20-\x7e\u00a1-\u02ff\u0370-\u1fff\u2c00-\ud7ff\uf900-\ufdff]|\\(?=x[0-9a-f]{2})")
 
 
@@ -75,8 +76,20 @@ def _escape(match: re.Match[str]) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def layer_name(tensor: str, node: str, op_type: str, index: int, role: str = "", bias: str = "") -> str:
-    """Choose the name of a layer from the names of its tensor, its node and its bias.
+def module_of(scopes: str) -> str:
+    """Give the innermost module of a list of scopes, the last of which is the call itself.
+
+    >>> module_of("['', 'encoder', 'encoder.layer.0', 'linear_3']")
+    'encoder.layer.0'
+    """
+    names = _QUOTED.findall(scopes)
+    return names[-2] if len(names) > 1 else ""
+
+
+def layer_name(
+    tensor: str, node: str, op_type: str, index: int, role: str = "", bias: str = "", module: str = ""
+) -> str:
+    """Choose the name of a layer from the names of its tensor, its module, its node and its bias.
 
     Parameters
     ----------
@@ -88,6 +101,8 @@ def layer_name(tensor: str, node: str, op_type: str, index: int, role: str = "",
         Role of the layer: it tells W and R of a recurrent node apart.
     bias : str
         Name of the bias that is added, which says the module where the others do not.
+    module : str
+        Path of the module, where the file says it.
 
     >>> layer_name("onnx::MatMul_1593", "/encoder/layer.3/attention/self/query/MatMul", "MatMul", 7)
     'encoder.layer.3.attention.self.query'
@@ -102,6 +117,8 @@ def layer_name(tensor: str, node: str, op_type: str, index: int, role: str = "",
     if plain and _ANONYMOUS.match(plain) is None and (from_tensor := _dotted(plain)):
         return display(from_tensor)
     which = {"recurrent_input": ".input", "recurrent_hidden": ".hidden"}.get(role, "")
+    if module:
+        return display(module + which)
     from_node = _dotted(_QUANTIZED.sub("", _main_part(node, op_type)))
     if from_node and _NUMBERED.match(from_node) is None:
         return display(from_node + which)

@@ -14,7 +14,7 @@ from onnxspec.graph.constants import Constant, Constants
 from onnxspec.graph.costs import PER_ELEMENT, SHARED_WORK, Budget
 from onnxspec.graph.depth import depths
 from onnxspec.graph.identity import merge_equal
-from onnxspec.graph.names import display, layer_name, unique
+from onnxspec.graph.names import display, layer_name, module_of, unique
 from onnxspec.graph.nodes import MISFITS, operator
 from onnxspec.graph.options import DEFAULT_OPTIONS, SurveyOptions
 from onnxspec.graph.quantized import PARAMETERS
@@ -128,7 +128,7 @@ class _Surveyor:
         weights = merge_equal(weights)
         for weight in weights:
             tensor, op_type, role = weight.constant.name, weight.op_type, weight.role
-            weight.name = layer_name(tensor, weight.node, op_type, weight.index, role, weight.bias)
+            weight.name = layer_name(tensor, weight.node, op_type, weight.index, role, weight.bias, weight.module)
             if weight.slot.part:
                 weight.name = f"{weight.name}.{weight.slot.part}"
         for weight, identifier in zip(weights, unique([weight.name for weight in weights])):
@@ -216,8 +216,26 @@ class _Surveyor:
             if (_is_matrix(constant.shape) or undecoded) and self._weight(scope, index, node, path, whole, constant):
                 taken.add(role.input)
         for position, constant in constants.items():
-            if position not in taken:
+            if position not in taken and not (operator(node) == "Add" and self._fixed_rows(scope, constant)):
                 self._left_over(node, path, position, constant, known=roles is not None)
+
+    def _fixed_rows(self, scope: Scope, constant: Constant) -> bool:
+        """Enter the table whose rows at fixed places are added: positions and segments of an export of one length."""
+        while constant.node is not None and constant.node.op_type in _RESHAPING and constant.inputs[0] is not None:
+            constant = constant.inputs[0]
+        node = constant.node
+        if node is None or operator(node) != "Gather" or len(constant.inputs) != 2:
+            return False
+        table, rows = constant.inputs
+        place = scope.producers.get(node.outputs[0])
+        if table is None or table.stored is None or rows is None or place is None or len(table.shape) != 2:
+            return False
+        roles = slot_roles(Operands(node, scope, place, {0: table}, self._view, self._constants, self._options.gates))
+        path = self._path(scope, place, node)
+        if not roles or not self._weight(scope, place, node, path, roles[0], table):
+            return False
+        self._accounts.set_aside(rows, "structural")
+        return True
 
     def _operands(self, scope: Scope, node: Node) -> tuple[dict[int, Constant], dict[int, Slice]]:
         """Give the constant inputs of a node, and which of them are slices of constants."""
@@ -285,6 +303,7 @@ class _Surveyor:
                 problem=constant.problem,
                 batch_norm=self._batch_norm(scope, node, role),
                 bias=self._view.bias_of(scope, node),
+                module=module_of(node.scopes),
             )
             try:
                 weight.kernel_shape = layouts.canonical_shape(role.layout, constant.shape)
@@ -360,6 +379,9 @@ class _Surveyor:
 
 _INTEGERS = frozenset({"bool", "string", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64))})
 
+
+_RESHAPING = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+"""Operators that leave the values of their first input in their order."""
 
 _SIZED = frozenset({"CenterCropPad", "Expand", "Pad", "Reshape", "Resize", "Slice", "Split", "Tile", "Upsample"})
 """Operators of which sizes at run time decide what is left of their first input."""

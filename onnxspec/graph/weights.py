@@ -42,6 +42,8 @@ class WeightMatrix:
         ``(groups, outputs, inputs, positions)``, see `onnxspec.graph.layouts`.
     bias : str
         Name of the bias that is added after it, empty where there is none.
+    module : str
+        Path of the module that it belongs to, where the file says it.
     problem : TensorError or None
         Why it cannot be read, as far as known without reading.
     merged_into : WeightMatrix or None
@@ -63,6 +65,7 @@ class WeightMatrix:
     kernel_shape: tuple[int, int, int, int] = (0, 0, 0, 0)
     batch_norm: bool | None = None
     bias: str = ""
+    module: str = ""
     problem: TensorError | None = None
     merged_into: WeightMatrix | None = None
     copies: list[str] = field(default_factory=list)

@@ -16,6 +16,7 @@ __all__ = [
     "ELEMENT",
     "KEEP",
     "MODEL",
+    "NAMED",
     "NODE",
     "NOTE",
     "ONCE",
@@ -39,6 +40,7 @@ DROP = 6  # known, and not needed
 NOTE = 7  # dropped, and its presence noted
 DATA = 8  # payload: note where it is
 ELEMENT = 9  # one element of an unpacked payload
+NAMED = 10  # walk the message inside where it begins with some bytes, else drop it
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -133,7 +135,10 @@ _ATTRIBUTE.add(8, BYTES, PACKED, "ints")
 _ATTRIBUTE.add(4, BYTES, BLOB, "s")
 _ATTRIBUTE.add(9, BYTES, BLOB, "strings")
 
-NODE = Schema().define(texts=(1, 2, 3, 4, 7, 8), children={5: _ATTRIBUTE}, dropped=(6, 9, 10))
+NODE = Schema().define(texts=(1, 2, 3, 4, 7, 8), children={5: _ATTRIBUTE}, dropped=(6, 10))
+_SCOPES = b"pkg.torch.onnx.name_scopes"
+"""Key of the metadata in which PyTorch says which module a node comes from; others hold whole stack traces."""
+NODE.add(9, BYTES, NAMED, (bytes((1 << 3 | BYTES, len(_SCOPES))) + _SCOPES, _ENTRY))
 
 _DIM = Schema().define(varints=(1,), texts=(2,), dropped=(3,))
 _SHAPE = Schema().define(children={1: _DIM})

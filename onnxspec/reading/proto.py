@@ -236,6 +236,7 @@ class _Builder:
             attributes,
             proto.overload,
             nested,
+            next((entry.value for entry in proto.metadata_props), ""),
         )
 
     def _shared(self, proto: Any) -> Attribute:

@@ -81,7 +81,8 @@ class Node:
     """One node; `domain` is empty for ONNX's own operators.
 
     Nodes share the attributes that they have alike; nothing changes an `Attribute`.
-    `nested` is False where it is known that no attribute holds a graph.
+    `nested` is False where it is known that no attribute holds a graph. `scopes` is what
+    PyTorch's metadata say of the modules that it comes from, a list as Python writes it.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Node:
     attributes: dict[str, Attribute]
     overload: str = ""
     nested: bool = True
+    scopes: str = ""
 
 
 @dataclass(slots=True)

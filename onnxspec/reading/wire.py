@@ -22,6 +22,7 @@ from onnxspec.reading._schema import (
     ELEMENT,
     KEEP,
     MODEL,
+    NAMED,
     NODE,
     NOTE,
     ONCE,
@@ -246,6 +247,10 @@ class _Walk:
                 if not stack:
                     self.known += tag in schema.actions
                 action, argument = schema.actions.get(tag, UNKNOWN)
+                if action == NAMED:
+                    beginning, argument = argument
+                    if length <= WINDOW and self._begins(base + i, beginning, buffer, i):
+                        action = CHILD
                 if action == CHILD or action == ONCE:  # noqa: PLR1714, SIM109
                     if action == ONCE:
                         seen = self._check_once(seen, tag)
@@ -300,6 +305,11 @@ class _Walk:
             missing = f"a field at byte {start:,} needs {position:,} bytes, the file has {self.source.size:,}"
             return WireError(f"The file ends early: {missing}.", early=True)
         return WireError(f"A field at byte {start:,} is longer than the message that holds it.")
+
+    def _begins(self, body: int, beginning: bytes, buffer: bytes, i: int) -> bool:
+        """Say whether a message begins with some bytes; the window may end before them."""
+        held = buffer[i : i + len(beginning)]
+        return (held if len(held) == len(beginning) else self.source.pread(body, len(beginning))) == beginning
 
     def _check_once(self, seen: int, tag: int) -> int:
         """Refuse a message that a parser would merge with an earlier one."""

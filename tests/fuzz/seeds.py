@@ -48,6 +48,15 @@ TEXTS: tuple[tuple[str, dict[str, np.ndarray]], ...] = (
         {"w": W, "j": np.arange(8)},
     ),
     (
+        "g (int64[1, n] x) => (y) { e = Gather(w, x) p = Gather(v, j) u = Unsqueeze(p, z) a = Add(e, u) h = MatMul(a, m)"
+        " s = Shape(h) f = Slice(s, z, t) l = Slice(s, i, k) c = Concat <axis = 0> (f, i, t8, l) r = Reshape(h, c)"
+        " d = Transpose <perm = [2, 0, 1, 3]> (r) q = Gather <axis = 0> (d, o) y = Softmax(q) }",
+        {
+            **{"w": W, "v": _floats(16, 8), "m": _floats(8, 24), "j": np.arange(4), "z": np.array([0])},
+            **{"t": np.array([2]), "i": np.array([3]), "k": np.array([2**62]), "t8": np.array([8]), "o": np.array(1)},
+        },
+    ),
+    (
         "g (float[n, 8] x) => (y) { c = ConstantOfShape <value = float[1] {0.5}> (s) m = Cast <to = 1> (c)"
         " a = Mul(m, w) d = Div(a, m) e = Sub(d, m) y = MatMul(x, e) }",
         {"s": np.array([8, 8]), "w": W},
@@ -190,6 +199,13 @@ def _classical() -> bytes:
     return proto.SerializeToString()
 
 
+def _modules() -> bytes:
+    proto = _filled(parser.parse_model(HEADER + "g (float[n, 8] x) => (y) { y = MatMul(x, val_1) }"), {"val_1": W})
+    for key, value in (("name_scopes", "['', 'encoder.layer.0.query', 'linear']"), ("stack_trace", "File ")):
+        proto.graph.node[0].metadata_props.add(key=f"pkg.torch.onnx.{key}", value=value)
+    return proto.SerializeToString()
+
+
 def _external(location: str, *more: tuple[str, str]) -> bytes:
     body = tensor("w", (8, 8), external=[("location", location), *more])
     return model(graph([node("MatMul", ["x", "w"], ["y"])], [body]))
@@ -203,6 +219,7 @@ def seeds() -> Iterator[bytes]:
     yield _typed_fields()
     yield _sparse()
     yield _classical()
+    yield _modules()
     for location in ("w.data", "sub/w.data", "../secret", "link", "hard", "pipe", "sub/../../secret", "/etc/passwd"):
         yield _external(location, ("offset", "0"), ("length", "256"))
     yield _external("w.data", ("offset", "16"), ("checksum", "00"), ("basepath", ".."))

@@ -74,6 +74,18 @@ PACKED = {
         q = Reshape (q5, flat)
         k = Reshape (k5, flat)
         v = Reshape (v5, flat)""",
+    "unflattened": """h = MatMul (x, w)
+        s = Shape (h)
+        front = Slice (s, zero, two)
+        end = Slice (s, three, most)
+        target = Concat <axis = 0> (front, three_of_24, end)
+        r = Reshape (h, target)
+        u = Unsqueeze (r, zero)
+        t = Transpose <perm = [3, 1, 2, 0, 4]> (u)
+        f = Squeeze (t, three)
+        q = Gather <axis = 0> (f, first)
+        k = Gather <axis = 0> (f, second)
+        v = Gather <axis = 0> (f, third)""",
     "heads_first": """h = MatMul (x, w)
         r = Reshape (h, three_last)
         t = Transpose <perm = [3, 0, 1, 2, 4]> (r)
@@ -103,6 +115,11 @@ def test_a_product_split_on_the_way_to_attention_is_fused(form: str, tmp_path: P
         "heads_last": np.array([0, 0, 3, 4, 6]),
         "three_last": np.array([0, 0, 4, 3, 6]),
         "flat": np.array([1, -1, 24]),
+        "two": np.array([2]),
+        "three": np.array([3]),
+        "most": np.array([2**62]),
+        "three_of_24": np.array([3, 24]),
+        **{name: np.array(i) for i, name in enumerate(("first", "second", "third"))},
         "root": np.float32(np.sqrt(D)).reshape(()),
     }
     model = parsed(text, arrays)
@@ -111,6 +128,53 @@ def test_a_product_split_on_the_way_to_attention_is_fused(form: str, tmp_path: P
     found, weights = surveyed(model, tmp_path)
     assert [one.slot.part for one in found.weights] == [None, "query", "key", "value"]
     np.testing.assert_allclose(attend(x, parts_of(weights), 1), y[0], atol=3e-5)
+
+
+def test_of_two_axes_of_three_the_one_taken_apart_is_cut(tmp_path: Path) -> None:
+    text = f"""g (float[1, s, {D}] x) => (float[1, 3, s, 8] y) {{
+        h = MatMul (x, w)
+        r = Reshape (h, heads)
+        t = Transpose <perm = [2, 0, 3, 1, 4]> (r)
+        q = Gather <axis = 0> (t, first)
+        k = Gather <axis = 0> (t, second)
+        v = Gather <axis = 0> (t, third)
+        kt = Transpose <perm = [0, 1, 3, 2]> (k)
+        s0 = MatMul (q, kt)
+        s1 = Div (s0, root)
+        p = Softmax <axis = -1> (s1)
+        y = MatMul (p, v)
+    }}"""
+    numbers = {name: np.array(i) for i, name in enumerate(("first", "second", "third"))}
+    arrays = {"w": weight(D, 72), "heads": np.array([0, 0, 3, 3, 8]), "root": np.float32(8**0.5).reshape(()), **numbers}
+    model = parsed(text, arrays)
+    x = weight(5, D, seed=2)
+    (y,) = run(model, x=x[None])
+    _, weights = surveyed(model, tmp_path)
+    parts = parts_of(weights)
+    assert list(parts) == ["query", "key", "value"]
+    np.testing.assert_allclose(attend(x, parts, 3), np.concatenate(list(y[0]), axis=-1), atol=3e-5)
+
+
+def test_three_heads_are_no_query_key_and_value(tmp_path: Path) -> None:
+    text = f"""g (float[1, s, {D}] x) => (float[1, 3, s, 8] y) {{
+        q0 = MatMul (x, wq)
+        q1 = Reshape (q0, heads)
+        q = Transpose <perm = [0, 2, 1, 3]> (q1)
+        k0 = MatMul (x, wk)
+        k1 = Reshape (k0, heads)
+        kt = Transpose <perm = [0, 2, 3, 1]> (k1)
+        v0 = MatMul (x, wv)
+        v1 = Reshape (v0, heads)
+        v = Transpose <perm = [0, 2, 1, 3]> (v1)
+        s = MatMul (q, kt)
+        p = Softmax <axis = -1> (s)
+        y = MatMul (p, v)
+    }}"""
+    arrays = {name: weight(D, D, seed=i) for i, name in enumerate(("wq", "wk", "wv"))}
+    found, _ = surveyed(parsed(text, {**arrays, "heads": np.array([0, 0, 3, 8])}), tmp_path)
+    assert [(one.tensor, one.role, one.slot.part) for one in found.weights] == [
+        (name, "dense", None) for name in ("wq", "wk", "wv")
+    ]
 
 
 def test_a_split_into_gates_is_not_attention(tmp_path: Path) -> None:
@@ -310,6 +374,38 @@ def test_embeddings_of_three_tables(tmp_path: Path) -> None:
     total = run(model, ids=ids.astype(np.int32), segments=segments.astype(np.int32))[2]
     expected = tables["words"][ids[0]] + tables["positions"] + tables["kinds"][segments[0]]
     np.testing.assert_allclose(expected, total[0], atol=1e-6)
+
+
+def test_tables_whose_rows_are_fixed_at_export(tmp_path: Path) -> None:
+    text = """g (int64[1, 6] ids) => (float[1, 6, 16] y) {
+        w = Gather (words, ids)
+        k = Gather (kinds, zeros)
+        p0 = Gather (positions, places)
+        p = Unsqueeze (p0, zero)
+        b0 = Gather (offsets, buckets)
+        b = Transpose <perm = [2, 0, 1]> (b0)
+        y0 = Add (w, p)
+        y1 = Add (k, y0)
+        y = Add (y1, b)
+    }"""
+    tables = {"words": weight(40, 16), "positions": weight(20, 16, seed=2), "kinds": weight(2, 16, seed=3)}
+    rows = {"zeros": np.zeros((1, 6), np.int64), "places": np.arange(6), "zero": np.array([0])}
+    bias = {"offsets": weight(30, 1, seed=7), "buckets": rng(1).integers(0, 30, (6, 16))}
+    model = parsed(text, {**tables, **rows, **bias})
+    found, weights = surveyed(model, tmp_path)
+    mine = {one.tensor: matrix(values) for one, values in weights.values()}
+    assert {one.role for one, _ in weights.values()} == {"embedding"}
+    assert {(one.tensor, *one.used_by) for one, _ in weights.values()} == {
+        ("words", "Gather_0:0"),
+        ("kinds", "Gather_1:0"),
+        ("positions", "Gather_2:0"),
+    }
+    ids = rng(4).integers(0, 40, (1, 6))
+    (y,) = run(model, ids=ids)
+    offsets = bias["offsets"][bias["buckets"]].transpose(2, 0, 1)
+    np.testing.assert_allclose(mine["words"][ids[0]] + mine["positions"][:6] + mine["kinds"][0] + offsets, y, atol=1e-5)
+    reasons = {account.tensor.name: account.reason for account in found.accounts if not account.weights}
+    assert reasons["places"] == reasons["zeros"] == "structural"
 
 
 def test_experts(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxspec.graph.names import display, layer_name, unique
+from onnxspec.graph.names import display, layer_name, module_of, unique
 from tests.graph.build import rng
 from tests.graph.text import parsed, surveyed
 
@@ -55,6 +55,16 @@ NAMES = {
 def test_names_of_real_exporters(case: tuple[str, str, str, str]) -> None:
     tensor, node, op_type, bias = case
     assert layer_name(tensor, node, op_type, 7, bias=bias) == NAMES[case]
+
+
+def test_the_module_of_the_metadata_says_more_than_a_bias() -> None:
+    scopes = "['', 'encoder', 'encoder.layer.3.attention.query', 'linear_7']"
+    module = module_of(scopes)
+    assert layer_name("val_5", "node_linear_7", "MatMul", 9, bias="norm.bias", module=module) == (
+        "encoder.layer.3.attention.query"
+    )
+    assert layer_name("encoder.word.weight", "node_linear_7", "MatMul", 9, module=module) == "encoder.word"
+    assert [module_of(text) for text in ("", "['linear']", "['', 'linear']", '["\'", 7')] == ["", "", "", ""]
 
 
 def test_both_weights_of_a_recurrent_node_have_names() -> None:

@@ -420,3 +420,26 @@ def test_opening_imports_neither_all_of_onnx_nor_numba(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == "[]\n"
+
+
+def test_of_the_metadata_of_nodes_the_scopes_alone_are_kept(tmp_path: Path) -> None:
+    """So many that some stand across the ends of what is read at a time."""
+    nodes = []
+    for i in range(600):
+        one = helper.make_node("Relu", [f"x{i}"], [f"x{i + 1}"])
+        for name, value in (
+            ("pkg.torch.onnx.stack_trace", "File " * (i % 97)),
+            ("pkg.torch.onnx.name_scopes", f"['', 'block.{i}', 'relu']"),
+            ("pkg.torch.onnx.name_scope", "no"),
+            ("a", "b" * (i * 7 % 1500)),
+        ):
+            one.metadata_props.add(key=name, value=value)
+        nodes.append(one)
+    path = tmp_path / "model.onnx"
+    data = helper.make_model(helper.make_graph(nodes, "g", [], [])).SerializeToString()
+    assert len(data) > 2 * onnxspec.reading.wire.WINDOW
+    path.write_bytes(data)
+    with open_model(path) as opened:
+        assert [node.scopes for node in opened.graph.nodes] == [f"['', 'block.{i}', 'relu']" for i in range(600)]
+    with Source.open(path) as source:
+        assert b"stack_trace" not in walk(source, DEFAULT_LIMITS).data
