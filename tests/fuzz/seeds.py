@@ -49,7 +49,8 @@ TEXTS: tuple[tuple[str, dict[str, np.ndarray]], ...] = (
     ),
     (
         "g (int64[1, n] x) => (y) { e = Gather(w, x) p = Gather(v, j) u = Unsqueeze(p, z) a = Add(e, u)"
-        " h = MatMul(a, m) s = Shape(h) f = Slice(s, z, t) l = Slice(s, i, k) c = Concat <axis = 0> (f, i, t8, l) r = Reshape(h, c)"
+        " h = MatMul(a, m) s = Shape(h) f = Slice(s, z, t) l = Slice(s, i, k) c = Concat <axis = 0> (f, i, t8, l)"
+        " r = Reshape(h, c)"
         " d = Transpose <perm = [2, 0, 1, 3]> (r) q = Gather <axis = 0> (d, o) y = Softmax(q) }",
         {
             "w": W, "v": _floats(16, 8), "m": _floats(8, 24), "j": np.arange(4), "z": np.array([0]),
