@@ -230,18 +230,36 @@ def _reshape(operands: Operands, node: Node, outputs: int) -> tuple[str, list[ND
     """
     shape, rank = _shape_of(operands, node)
     for start in range(len(shape) - 1, -1, -1):
-        tail = shape[start:]
-        if any(n is None or n < 1 for n in tail):
+        tail = _filled(shape[start:], outputs)
+        if tail is None:
             return None
-        known = [n for n in tail if n is not None]
-        if product(known) != outputs:
+        if product(tail) != outputs:
             continue
-        for axis, length in enumerate(known):
-            before, after = product(known[:axis]), product(known[axis + 1 :])
-            if length == 3 and after > 1 and is_cut_up(operands, node.outputs[0], axis - len(known), rank):
+        for axis, length in enumerate(tail):
+            if length == 3 and is_cut_up(operands, node.outputs[0], axis - len(tail), rank):
+                before, after = product(tail[:axis]), product(tail[axis + 1 :])
+                heads = shape[start - 1] if start > MIN_LEADING and len(tail) == 2 and shape[-1] == -1 else None
+                if heads is not None and heads > 1 and after % heads == 0:
+                    before, after = heads, after // heads
+                if after == 1:
+                    return None
                 numbers = np.arange(outputs).reshape(before, 3, after)
                 return f"{before}x3x{after}", [numbers[:, part].reshape(-1) for part in range(3)]
     return None
+
+
+MIN_LEADING = 2
+"""Axes of a batch of sequences, before those that outputs are cut into."""
+
+
+def _filled(tail: list[int | None], outputs: int) -> list[int] | None:
+    """Put a number for the one axis that is to be found; None where another is not known."""
+    known = [n for n in tail if n is not None and n > 0]
+    if len(known) == len(tail):
+        return known
+    if len(known) != len(tail) - 1 or -1 not in tail:
+        return None
+    return [max(1, outputs // product(known)) if n == -1 else n for n in tail if n is not None]
 
 
 def _shape_of(operands: Operands, node: Node) -> tuple[list[int | None], int | None]:

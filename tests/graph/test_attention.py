@@ -95,6 +95,9 @@ PACKED = {
         v = Reshape (v5, flat)""",
 }
 
+PACKED["three_first, the rest open"] = PACKED["three_first"].replace("heads_last", "heads_open")
+PACKED["heads_first, the rest open"] = PACKED["heads_first"].replace("three_last", "three_open")
+
 
 @pytest.mark.parametrize("form", PACKED)
 def test_a_product_split_on_the_way_to_attention_is_fused(form: str, tmp_path: Path) -> None:
@@ -114,6 +117,8 @@ def test_a_product_split_on_the_way_to_attention_is_fused(form: str, tmp_path: P
         "zero": np.array([0]),
         "heads_last": np.array([0, 0, 3, 4, 6]),
         "three_last": np.array([0, 0, 4, 3, 6]),
+        "heads_open": np.array([0, 0, 3, 4, -1]),
+        "three_open": np.array([0, 0, 4, 3, -1]),
         "flat": np.array([1, -1, 24]),
         "two": np.array([2]),
         "three": np.array([3]),
