@@ -37,28 +37,30 @@ MS = "com.microsoft"
 _STEPS = 48
 _NAMES = re.compile(r"qkv|in_proj|c_attn|query_key_value|Wqkv|attn|attention|to_kv", re.IGNORECASE)
 _ATTENTION = frozenset(
-    {"Softmax", "Attention", f"{MS}.MultiHeadAttention", f"{MS}.GroupQueryAttention", f"{MS}.PackedMultiHeadAttention"}
-)
-_PASSING = frozenset(
     {
-        "Add",
-        "Cast",
-        "Div",
-        "Expand",
-        "Flatten",
-        "Gather",
-        "Identity",
-        "MatMul",
-        "Mul",
-        "Reshape",
-        "Slice",
-        "Split",
-        "Sqrt",
-        "Squeeze",
-        "Sub",
-        "Transpose",
-        "Unsqueeze",
-        "Where",
+        "Attention",
+        "Softmax",
+        f"{MS}.GroupQueryAttention",
+        f"{MS}.MultiHeadAttention",
+        f"{MS}.PackedMultiHeadAttention",
+        f"{MS}.QLinearSoftmax",
+    }
+)
+_BEFORE = frozenset(
+    {
+        *("Add", "Cast", "DequantizeLinear", "Identity", "Mul", "QLinearAdd", "QLinearMul", "QuantizeLinear"),
+        *("Squeeze", "Unsqueeze"),
+    }
+)
+"""Operators between a projection and where it is cut."""
+
+_PRODUCTS = frozenset({"FusedMatMul", "MatMul", "QLinearMatMul"})
+_PASSING = (
+    _BEFORE
+    | _PRODUCTS
+    | {
+        *("Div", "Expand", "Flatten", "Gather", "Reshape", "Slice", "Split", "Sqrt", "Sub"),
+        *("Transpose", "Where"),
     }
 )
 """Operators between a projection and the softmax of attention."""
@@ -155,7 +157,7 @@ def projections(operands: Operands, slots: list[SlotRole]) -> list[SlotRole]:
             first = slot.layout is layouts.outputs_first
             outputs = held.shape[0 if first else 1]
             # A weight on the left has its outputs in rows of the result, where nothing is split.
-            if slot.input == 1 and outputs >= 6:
+            if slot.input > 0 and outputs >= 6:
                 found = _cut(operands, outputs)
         if found is None:
             result.append(slot)
@@ -188,7 +190,7 @@ def _cut(operands: Operands, outputs: int) -> tuple[str, list[NDArray[np.intp] |
                 found = _reshape(operands, node, outputs)
                 if found is None and _shape_of(operands, node)[0][-1:] == [outputs]:
                     names += node.outputs[:1]
-            elif node.op_type in ("Add", "Identity", "Cast", "Unsqueeze", "Squeeze"):
+            elif node.op_type in _BEFORE:
                 names += node.outputs[:1]
             if found is not None and _feeds_attention(operands, node):
                 return found
@@ -308,7 +310,8 @@ def _feeds_attention(operands: Operands, node: Node) -> bool:
             after = scope.nodes[reader]
             if operator(after) in _ATTENTION:
                 return True
-            if after.op_type == "MatMul" and any(operands.find(name) is not None for name in after.inputs):
+            factors = after.inputs[:4:3] if after.op_type == "QLinearMatMul" else after.inputs
+            if after.op_type in _PRODUCTS and any(operands.find(name) is not None for name in factors):
                 continue
             for name in after.outputs if after.op_type in _PASSING else ():
                 if name not in seen:

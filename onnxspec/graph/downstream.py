@@ -135,6 +135,10 @@ def _scale_of_input(operands: Operands, position: int) -> Constant | None:
     return operands.find(node.inputs[1])
 
 
+_LINEAR = frozenset({"QGemm", "QLinearAdd", "QLinearMatMul", "QLinearMul"})
+"""Operators whose two operands of codes are each followed by scale and zero point."""
+
+
 def scale_after_gather(operands: Operands, codes: Constant) -> tuple[Constant, Constant | None, int] | None:
     """Give scale, zero point and axis with which rows of a table of codes are decoded after the look-up."""
     scope = operands.scope
@@ -150,6 +154,8 @@ def scale_after_gather(operands: Operands, codes: Constant) -> tuple[Constant, C
             if node.op_type == "DequantizeLinear" and slot == 0 and len(node.inputs) > 1:
                 zero = node.inputs[2] if len(node.inputs) > 2 else ""
                 return _of_rows(operands, codes, node.inputs[1], zero)
+            if node.op_type in _LINEAR and slot % 3 == 0 and slot + 2 < min(len(node.inputs), 6):
+                return _of_rows(operands, codes, *node.inputs[slot + 1 : slot + 3])
             if node.op_type == "Mul" and cast and len(node.inputs) == 2:
                 return _of_rows(operands, codes, node.inputs[1 - slot], "")
             if node.op_type == "Cast" or (node.op_type in _SHAPING and slot == 0):

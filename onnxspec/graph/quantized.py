@@ -228,7 +228,7 @@ def _matmul_bnb4(operands: Operands) -> list[SlotRole]:
         attributes = {"bits": 4, "block_size": block, "length": rows * columns, "quant_type": kind}
         codes = operands.derive("DecodeBnb4", packed, scales, domain=OWN, attributes=attributes)
         weight = _reshaped(operands, codes, rows, columns)
-    return [dense(1, outputs_first=True, constant=weight, scheme="MatMulBnb4")]
+    return projections(operands, [dense(1, outputs_first=True, constant=weight, scheme="MatMulBnb4")])
 
 
 def _gather_block_quantized(operands: Operands) -> list[SlotRole]:

@@ -216,7 +216,7 @@ class _Surveyor:
             if (_is_matrix(constant.shape) or undecoded) and self._weight(scope, index, node, path, whole, constant):
                 taken.add(role.input)
         for position, constant in constants.items():
-            if position not in taken and not (operator(node) == "Add" and self._fixed_rows(scope, constant)):
+            if position not in taken and not (operator(node) in _SUMS and self._fixed_rows(scope, constant)):
                 self._left_over(node, path, position, constant, known=roles is not None)
 
     def _fixed_rows(self, scope: Scope, constant: Constant) -> bool:
@@ -228,11 +228,11 @@ class _Surveyor:
             return False
         table, rows = constant.inputs
         place = scope.producers.get(node.outputs[0])
-        if table is None or table.stored is None or rows is None or place is None or len(table.shape) != 2:
+        if table is None or rows is None or place is None or len(table.shape) != 2:
             return False
         roles = slot_roles(Operands(node, scope, place, {0: table}, self._view, self._constants, self._options.gates))
         path = self._path(scope, place, node)
-        if not roles or not self._weight(scope, place, node, path, roles[0], table):
+        if not roles or not self._weight(scope, place, node, path, roles[0], roles[0].constant or table):
             return False
         self._accounts.set_aside(rows, "structural")
         return True
@@ -380,7 +380,9 @@ class _Surveyor:
 _INTEGERS = frozenset({"bool", "string", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64))})
 
 
-_RESHAPING = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+_SUMS = frozenset({"Add", "com.microsoft.QLinearAdd"})
+
+_RESHAPING = frozenset({"Cast", "DequantizeLinear", "Identity", "QuantizeLinear", "Reshape", "Squeeze", "Unsqueeze"})
 """Operators that leave the values of their first input in their order."""
 
 _SIZED = frozenset({"CenterCropPad", "Expand", "Pad", "Reshape", "Resize", "Slice", "Split", "Tile", "Upsample"})

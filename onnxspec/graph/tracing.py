@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["is_cut_up"]
 
 _STEPS = 24
-_SAME = frozenset({"Add", "Cast", "Div", "Identity", "Mul"})
+_SAME = frozenset(
+    {"Add", "Cast", "DequantizeLinear", "Div", "Identity", "Mul", "QLinearAdd", "QLinearMul", "QuantizeLinear"}
+)
 
 
 def is_cut_up(operands: Operands, name: str, axis: int, rank: int | None) -> bool:
