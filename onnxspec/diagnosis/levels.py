@@ -42,6 +42,11 @@ ELEMENTS = 2**14
 GLIMPSE = 2**10
 """Values that are looked at first: where they have too many levels, so has the group."""
 
+GLIMPSED_GROUPS = 8
+SELDOM = 1 / 8
+"""Share of values that come again in the groups that are looked at first, below which none of the others are;
+of a grid it is a half or more."""
+
 BLOCKS = (256, 128, 64, 32)
 
 
@@ -95,7 +100,7 @@ def value_levels(canonical: Array) -> Levels:
         return Levels(None, reason="too_small")
     found: Levels | None = None
     for granularity, block, groups in _groupings(canonical):
-        if groups.levels_at_least() > MOST_LEVELS:
+        if groups.hardly_repeat():
             continue
         count = _levels(groups.sample())
         if count is None:
@@ -131,16 +136,17 @@ class _Groups:
     length: int
     count: int
 
-    def sample(self) -> Array:
+    def sample(self, most: int = GROUPS) -> Array:
         """Take evenly spaced groups, one in a row; of a long group evenly spaced values."""
-        return self._take(np.linspace(0, self.count - 1, min(self.count, GROUPS)).round().astype(int), self._step)
+        return self._take(np.linspace(0, self.count - 1, min(self.count, most)).round().astype(int), self._step)
 
-    def levels_at_least(self) -> int:
-        """Count the levels of some values of the first group in the sample."""
+    def hardly_repeat(self) -> bool:
+        """Say from some values of the sample that there is no grid: of its first group, of several short ones."""
         if self.length <= MOST_LEVELS:
-            return 0
+            few = np.sort(self.sample(GLIMPSED_GROUPS), axis=1)
+            return bool(np.count_nonzero(few[:, 1:] == few[:, :-1]) < SELDOM * few.size)
         sparser = -(-min(self.length, ELEMENTS) // GLIMPSE)
-        return distinct(np.sort(self._take(np.zeros(1, int), self._step * sparser)[0])).size
+        return bool(distinct(np.sort(self._take(np.zeros(1, int), self._step * sparser)[0])).size > MOST_LEVELS)
 
     @property
     def _step(self) -> int:
