@@ -99,8 +99,10 @@ def value_levels(canonical: Array) -> Levels:
     if np.count_nonzero(canonical[0, 0]) < FEWEST and np.count_nonzero(canonical) < FEWEST:
         return Levels(None, reason="too_small")
     found: Levels | None = None
+    seldom: set[int] = set()  # axes along which blocks hardly repeat; then parts of them do so even less
     for granularity, block, groups in _groupings(canonical):
-        if groups.hardly_repeat():
+        if (block and groups.axis in seldom) or groups.hardly_repeat():
+            seldom |= {groups.axis} if block else set()
             continue
         count = _levels(groups.sample())
         if count is None:
