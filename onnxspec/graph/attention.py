@@ -21,7 +21,7 @@ import numpy as np
 from onnxspec.graph import layouts
 from onnxspec.graph.nodes import attribute, operator, product
 from onnxspec.graph.slots import Handler, Operands, SlotRole
-from onnxspec.graph.tracing import is_cut_up
+from onnxspec.graph.tracing import ELEMENTWISE, is_cut_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,23 +46,14 @@ _ATTENTION = frozenset(
         f"{MS}.QLinearSoftmax",
     }
 )
-_BEFORE = frozenset(
-    {
-        *("Add", "Cast", "DequantizeLinear", "Identity", "Mul", "QLinearAdd", "QLinearMul", "QuantizeLinear"),
-        *("Squeeze", "Unsqueeze"),
-    }
-)
+_BEFORE = ELEMENTWISE | {"Squeeze", "Unsqueeze"}
 """Operators between a projection and where it is cut."""
 
 _PRODUCTS = frozenset({"FusedMatMul", "MatMul", "QLinearMatMul"})
-_PASSING = (
-    _BEFORE
-    | _PRODUCTS
-    | {
-        *("Div", "Expand", "Flatten", "Gather", "Reshape", "Slice", "Split", "Sqrt", "Sub"),
-        *("Transpose", "Where"),
-    }
+_BESIDE = frozenset(
+    {"Div", "Expand", "Flatten", "Gather", "Reshape", "Slice", "Split", "Sqrt", "Sub", "Transpose", "Where"}
 )
+_PASSING = _BEFORE | _PRODUCTS | _BESIDE
 """Operators between a projection and the softmax of attention."""
 
 
@@ -187,8 +178,9 @@ def _cut(operands: Operands, outputs: int) -> tuple[str, list[NDArray[np.intp] |
             elif node.op_type == "Split" and position == 0:
                 found = _split(operands, node, outputs)
             elif node.op_type == "Reshape" and position == 0:
-                found = _reshape(operands, node, outputs)
-                if found is None and _shape_of(operands, node)[0][-1:] == [outputs]:
+                shape, rank = _shape_of(operands, node)
+                found = _reshape(operands, node, shape, rank, outputs)
+                if found is None and shape[-1:] == [outputs]:
                     names += node.outputs[:1]
             elif node.op_type in _BEFORE:
                 names += node.outputs[:1]
@@ -213,10 +205,9 @@ def _split(operands: Operands, node: Node, outputs: int) -> tuple[str, list[NDAr
         return None
     sizes = attribute(node, "split")
     if sizes is None and len(node.inputs) > 1 and node.inputs[1]:
-        constant = operands.find(node.inputs[1])
-        if constant is None or constant.problem is not None or constant.size != 3:
+        sizes = operands.numbers(node.inputs[1])
+        if sizes is None:
             return None
-        sizes = [int(n) for n in constant.load().reshape(-1)]
     widths = [outputs // 3] * 3 if sizes is None else list(sizes)
     if sum(widths) != outputs or min(widths) < 1 or len(widths) != 3:
         return None
@@ -225,12 +216,13 @@ def _split(operands: Operands, node: Node, outputs: int) -> tuple[str, list[NDAr
     return "+".join(map(str, widths)), list(_slices(widths))
 
 
-def _reshape(operands: Operands, node: Node, outputs: int) -> tuple[str, list[NDArray[np.intp] | slice]] | None:
+def _reshape(
+    operands: Operands, node: Node, shape: list[int | None], rank: int | None, outputs: int
+) -> tuple[str, list[NDArray[np.intp] | slice]] | None:
     """Read a Reshape that cuts the outputs into axes, one of them of three: before or after the heads.
 
     There may be three heads too; the axis of query, key and value is the one that is taken apart.
     """
-    shape, rank = _shape_of(operands, node)
     for start in range(len(shape) - 1, -1, -1):
         tail = _filled(shape[start:], outputs)
         if tail is None:
@@ -240,7 +232,7 @@ def _reshape(operands: Operands, node: Node, outputs: int) -> tuple[str, list[ND
         for axis, length in enumerate(tail):
             if length == 3 and is_cut_up(operands, node.outputs[0], axis - len(tail), rank):
                 before, after = product(tail[:axis]), product(tail[axis + 1 :])
-                heads = shape[start - 1] if start > MIN_LEADING and len(tail) == 2 and shape[-1] == -1 else None
+                heads = shape[start - 1] if start > _LEADING and len(tail) == 2 and shape[-1] == -1 else None
                 if heads is not None and heads > 1 and after % heads == 0:
                     before, after = heads, after // heads
                 if after == 1:
@@ -250,7 +242,7 @@ def _reshape(operands: Operands, node: Node, outputs: int) -> tuple[str, list[ND
     return None
 
 
-MIN_LEADING = 2
+_LEADING = 2
 """Axes of a batch of sequences, before those that outputs are cut into."""
 
 
@@ -271,11 +263,9 @@ def _shape_of(operands: Operands, node: Node) -> tuple[list[int | None], int | N
     """
     if len(node.inputs) < 2 or not node.inputs[1]:
         return [], None
-    constant = operands.find(node.inputs[1])
-    if constant is not None:
-        if constant.problem is not None or constant.size > 16:
-            return [], None
-        return [int(n) for n in constant.load().reshape(-1)], constant.size
+    if operands.find(node.inputs[1]) is not None:
+        whole = operands.numbers(node.inputs[1])
+        return ([], None) if whole is None else ([*whole], len(whole))
     scope = operands.scope
     index = scope.producers.get(node.inputs[1])
     if index is None or scope.nodes[index].op_type != "Concat":
@@ -283,9 +273,9 @@ def _shape_of(operands: Operands, node: Node) -> tuple[list[int | None], int | N
     shape: list[int | None] = []
     slices = 0
     for name in scope.nodes[index].inputs:
-        part = operands.find(name)
-        if part is not None and part.problem is None and part.size <= 16:
-            shape += [int(n) for n in part.load().reshape(-1)]
+        part = operands.numbers(name)
+        if part is not None:
+            shape += part
             continue
         maker = scope.producers.get(name)
         sliced = maker is not None and scope.nodes[maker].op_type == "Slice"

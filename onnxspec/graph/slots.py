@@ -50,6 +50,10 @@ class SlotRole:
     scheme: str | None = None
 
 
+SMALL_ARGUMENT = 16
+"""Elements of an argument that `Operands.numbers` reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operands:
     """One node with the constants that it is fed.
@@ -92,6 +96,13 @@ class Operands:
     def find(self, name: str) -> Constant | None:
         """Give the constant behind a name of the node's scope."""
         return self.store.find(self.scope, name) if name else None
+
+    def numbers(self, name: str) -> list[int] | None:
+        """Read a small constant of whole numbers, such as axes or a shape; None where it is none or not small."""
+        constant = self.find(name)
+        if constant is None or constant.problem is not None or constant.size > SMALL_ARGUMENT:
+            return None
+        return [int(number) for number in constant.load().reshape(-1)]
 
     def derive(
         self, op_type: str, *inputs: Constant | None, domain: str = "", attributes: Mapping[str, Any] | None = None

@@ -221,7 +221,9 @@ class _Surveyor:
 
     def _fixed_rows(self, scope: Scope, constant: Constant) -> bool:
         """Enter the table whose rows at fixed places are added: positions and segments of an export of one length."""
-        while constant.node is not None and constant.node.op_type in _RESHAPING and constant.inputs[0] is not None:
+        for _ in range(_MOST_RESHAPING):  # all nodes of a long chain may be added to something
+            if constant.node is None or constant.node.op_type not in _RESHAPING or constant.inputs[0] is None:
+                break
             constant = constant.inputs[0]
         node = constant.node
         if node is None or operator(node) != "Gather" or len(constant.inputs) != 2:
@@ -384,6 +386,9 @@ _SUMS = frozenset({"Add", "com.microsoft.QLinearAdd"})
 
 _RESHAPING = frozenset({"Cast", "DequantizeLinear", "Identity", "QuantizeLinear", "Reshape", "Squeeze", "Unsqueeze"})
 """Operators that leave the values of their first input in their order."""
+
+_MOST_RESHAPING = 16
+"""Of them between a table and the sum that it is added in: a few for its shape, some more where it is quantised."""
 
 _SIZED = frozenset({"CenterCropPad", "Expand", "Pad", "Reshape", "Resize", "Slice", "Split", "Tile", "Upsample"})
 """Operators of which sizes at run time decide what is left of their first input."""

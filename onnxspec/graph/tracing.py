@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from onnxspec.graph.slots import Operands
     from onnxspec.reading import Node
 
-__all__ = ["is_cut_up"]
+__all__ = ["ELEMENTWISE", "is_cut_up"]
+
+ELEMENTWISE = frozenset(
+    {"Add", "Cast", "DequantizeLinear", "Identity", "Mul", "QLinearAdd", "QLinearMul", "QuantizeLinear"}
+)
+"""Operators that leave every element where it is."""
 
 _STEPS = 24
-_SAME = frozenset(
-    {"Add", "Cast", "DequantizeLinear", "Div", "Identity", "Mul", "QLinearAdd", "QLinearMul", "QuantizeLinear"}
-)
+_SAME = ELEMENTWISE | {"Div"}
 
 
 def is_cut_up(operands: Operands, name: str, axis: int, rank: int | None) -> bool:
@@ -95,7 +98,4 @@ def _numbers(operands: Operands, node: Node, position: int, name: str) -> list[i
     found = attribute(node, name)
     if found is not None:
         return [int(each) for each in found]
-    constant = operands.find(node.inputs[position]) if len(node.inputs) > position and node.inputs[position] else None
-    if constant is None or constant.problem is not None or constant.size > 16:
-        return None
-    return [int(each) for each in constant.load().reshape(-1)]
+    return operands.numbers(node.inputs[position]) if position < len(node.inputs) else None

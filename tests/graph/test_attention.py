@@ -413,6 +413,21 @@ def test_tables_whose_rows_are_fixed_at_export(tmp_path: Path) -> None:
     assert reasons["places"] == reasons["zeros"] == "structural"
 
 
+def test_a_table_is_looked_for_in_a_bounded_number_of_steps(tmp_path: Path) -> None:
+    """Or a chain of casts, all of which are added to something, would be walked as often as it is long."""
+    casts = "".join(f"c{i + 1} = Cast <to = {11 if i % 2 else 1}> (c{i})\n" for i in range(40))
+    text = f"""g (float[1, 6, 16] x) => (float[1, 6, 16] y) {{
+        c0 = Gather (positions, places)
+        {casts}
+        z = Add (x, c4)
+        y = Add (z, c40)
+    }}"""
+    model = parsed(text, {"positions": weight(20, 16), "places": np.arange(6)[None]})
+    found, _ = surveyed(model, tmp_path)
+    assert [(one.tensor, one.role) for one in found.weights] == [("positions", "embedding")]
+    assert [(skip.slot, skip.reason) for skip in found.skipped] == [("Add_42:1", "not_a_weight")]
+
+
 def test_experts(tmp_path: Path) -> None:
     text = """g (float[n, 8] x, float[n, 3] router) => (float[n, 8] y) {
         y = com.microsoft.MoE <k = 1, activation_type = "identity", normalize_routing_weights = 1>
