@@ -119,7 +119,7 @@ def test_large_file_is_read_at_both_ends(folder: Path) -> None:
         tensor = model.graph.initializers[0]
         assert tensor.problem is None
         first = tensor.read_rows(0, 1)
-        last = tensor.read_rows(2_399_999, 2_400_000)
+        last = tensor.read_rows(2_149_999, 2_150_000)
         assert np.array_equal(first[0, :3], [1.5, 2.5, 0])
         assert np.array_equal(last[0, -3:], [0, 3.5, 4.5])
 
