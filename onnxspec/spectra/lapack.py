@@ -1,17 +1,18 @@
 """Eigenvalues of symmetric matrices by LAPACK itself, where it is the OpenBLAS of NumPy's wheels.
 
-For one matrix there are two reasons not to ask NumPy. It keeps the GIL during the call
-for sides up to 500, so that layers in threads wait for each other (docs/decisions/015).
-And the usual reduction to tridiagonal form reads the whole matrix once for each column,
-where the two-stage one (to a band first; Haidar, Ltaief & Dongarra, SC 2011), which NumPy
-does not offer, works on blocks.
+For one matrix there are three reasons not to ask NumPy. It keeps the GIL during the call
+for sides up to 500, so that layers in threads wait for each other. Matrices that fit the
+processor's cache are reduced faster in narrower panels than LAPACK's own. And the usual
+reduction to tridiagonal form reads the whole matrix once for each column, where the
+two-stage one (to a band first; Haidar, Ltaief & Dongarra, SC 2011), which NumPy does not
+offer, works on blocks. What each gives is measured in docs/decisions/015.
 """
 
 from __future__ import annotations
 
 import ctypes
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -22,14 +23,31 @@ if TYPE_CHECKING:
 
 __all__ = ["SIDE", "TWO_STAGE", "symmetric_eigenvalues"]
 
+
+class _Routine(Protocol):
+    """A routine of a loaded library."""
+
+    __name__: str
+    restype: Any
+
+    def __call__(self, *arguments: Any) -> None: ...
+
+
 TWO_STAGE = 1536
-"""Side from which the two-stage reduction is taken (docs/decisions/015): below, it gains nothing."""
+"""Side from which the two-stage reduction is taken: below, it gains nothing."""
 
 SIDE = 128
 """Side from which LAPACK is called here: below, the call costs more than a millisecond of the GIL."""
 
+WIDE = 1024
+"""Side from which the usual reduction works on panels as wide as LAPACK's own."""
+
+PANEL, WIDE_PANEL = 16, 32
+"""Columns of a panel."""
+
 # of the OpenBLAS in NumPy's wheels, with 64-bit integers
-_USUAL, _IN_TWO_STAGES = "scipy_dsyevd_64_", "scipy_dsyevd_2stage_64_"
+_REDUCE, _SOLVE = "scipy_dsytrd_64_", "scipy_dsterf_64_"
+_IN_TWO_STAGES = "scipy_dsyevd_2stage_64_"
 
 
 def symmetric_eigenvalues(matrices: Array) -> Array:
@@ -49,57 +67,63 @@ def symmetric_eigenvalues(matrices: Array) -> Array:
     numpy.linalg.LinAlgError
         LAPACK found no solution.
     """
-    solve = None
-    if matrices.ndim == 2 and len(matrices) >= SIDE and matrices.flags.c_contiguous and matrices.flags.writeable:
-        solve = (_routine(_IN_TWO_STAGES) if len(matrices) >= TWO_STAGE else None) or _routine(_USUAL)
-    if solve is None:
-        evals: Array = np.linalg.eigvalsh(matrices).astype(np.float64, copy=False)
-        return evals
-    return _solved(solve, matrices)
-
-
-def _solved(solve: Any, matrix: Array) -> Array:
-    """Call LAPACK, first for the sizes of its work arrays; a symmetric matrix may be read in either order."""
-    evals = np.empty(len(matrix))
-    work, integers = np.empty(1), np.empty(1, np.int64)
-    _call(solve, matrix, evals, work, integers, -1, -1)
-    sizes = int(work[0]), int(integers[0])
-    _call(solve, matrix, evals, np.empty(sizes[0]), np.empty(sizes[1], np.int64), *sizes)
+    n = matrices.shape[-1]
+    if matrices.ndim == 2 and n >= SIDE and matrices.flags.c_contiguous and matrices.flags.writeable:
+        if n >= TWO_STAGE and (both := _routine(_IN_TWO_STAGES)) is not None:
+            return _solved_in_two_stages(both, matrices)
+        if (reduce := _routine(_REDUCE)) is not None and (solve := _routine(_SOLVE)) is not None:
+            return _solved(reduce, solve, matrices)
+    evals: Array = np.linalg.eigvalsh(matrices).astype(np.float64, copy=False)
     return evals
 
 
-def _call(
-    solve: Any, matrix: Array, evals: Array, work: Array, integers: NDArray[np.int64], lwork: int, liwork: int
-) -> None:
-    """Make one call by LAPACK's calling convention."""
-    order, info = ctypes.c_int64(len(matrix)), ctypes.c_int64(0)
-    solve(
-        b"N",
-        b"L",
-        ctypes.byref(order),
-        matrix.ctypes.data_as(ctypes.c_void_p),
-        ctypes.byref(order),
-        evals.ctypes.data_as(ctypes.c_void_p),
-        work.ctypes.data_as(ctypes.c_void_p),
-        ctypes.byref(ctypes.c_int64(lwork)),
-        integers.ctypes.data_as(ctypes.c_void_p),
-        ctypes.byref(ctypes.c_int64(liwork)),
-        ctypes.byref(info),
-        ctypes.c_size_t(1),
-        ctypes.c_size_t(1),
-    )
+def _solved(reduce: _Routine, solve: _Routine, matrix: Array) -> Array:
+    """Reduce to tridiagonal form, in panels of as many columns as the work array has room for, and solve that."""
+    n = len(matrix)
+    diagonal, beside, scales = np.empty((3, n))
+    work = np.empty(n * (PANEL if n < WIDE else WIDE_PANEL))
+    _call(reduce, b"L", n, matrix, n, diagonal, beside, scales, work, work.size)
+    _call(solve, n, diagonal, beside)
+    return diagonal
+
+
+def _solved_in_two_stages(solve: _Routine, matrix: Array) -> Array:
+    """Solve by way of a band; a first call asks for the sizes of the work arrays."""
+    n = len(matrix)
+    evals, best, integers = np.empty(n), np.empty(1), np.empty(1, np.int64)
+    _call(solve, b"N", b"L", n, matrix, n, evals, best, -1, integers, -1)
+    work, integers = np.empty(int(best[0])), np.empty(int(integers[0]), np.int64)
+    _call(solve, b"N", b"L", n, matrix, n, evals, work, work.size, integers, integers.size)
+    return evals
+
+
+def _call(routine: _Routine, *arguments: bytes | int | NDArray[Any]) -> None:
+    """Make one call by LAPACK's convention: numbers by reference, then what it ended with, then the lengths of texts.
+
+    A symmetric matrix may be read in either order.
+    """
+    info = ctypes.c_int64(0)
+    given = [
+        argument.ctypes.data_as(ctypes.c_void_p)
+        if isinstance(argument, np.ndarray)
+        else argument
+        if isinstance(argument, bytes)
+        else ctypes.byref(ctypes.c_int64(argument))
+        for argument in arguments
+    ]
+    routine(*given, ctypes.byref(info), *(ctypes.c_size_t(1) for argument in arguments if isinstance(argument, bytes)))
     if info.value:
-        raise np.linalg.LinAlgError(f"LAPACK's dsyevd ended with {info.value}")
+        raise np.linalg.LinAlgError(f"LAPACK's {routine.__name__.split('_')[1]} ended with {info.value}")
 
 
 @cache
-def _routine(symbol: str) -> Any:
+def _routine(symbol: str) -> _Routine | None:
     """Find a routine in the library that NumPy has loaded; None where there is no such. Calls release the GIL."""
     from threadpoolctl import ThreadpoolController
 
     for library in ThreadpoolController().select(internal_api="openblas").lib_controllers:
         try:
-            routine = getattr(ctypes.CDLL(library.filepath), symbol)
+            routine: _Routine = getattr(ctypes.CDLL(library.filepath), symbol)
         except (OSError, AttributeError):
             continue
         routine.restype = None

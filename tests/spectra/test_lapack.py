@@ -31,19 +31,50 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lapack, "TWO_STAGE", 2)
 
 
-@pytest.mark.parametrize(("n", "rank"), [(1, None), (2, None), (65, None), (384, None), (300, 20)])
-def test_the_usual_reduction_gives_numpys_bits(monkeypatch: pytest.MonkeyPatch, n: int, rank: int | None) -> None:
-    needs(lapack._USUAL)
+SIZES = [(1, None), (2, None), (65, None), (384, None), (300, 20)]
+
+
+def usual(monkeypatch: pytest.MonkeyPatch, matrix: np.ndarray) -> np.ndarray:
+    """Solve by the usual reduction, whatever the size, and not by NumPy."""
+    needs(lapack._REDUCE)
     monkeypatch.setattr(lapack, "SIDE", 1)
     monkeypatch.setattr(np.linalg, "eigvalsh", None)
-    matrix = gram(n, rank)
     found = symmetric_eigenvalues(matrix.copy())
     monkeypatch.undo()
-    np.testing.assert_array_equal(found, np.linalg.eigvalsh(matrix))
+    return found
+
+
+@pytest.mark.parametrize(("n", "rank"), SIZES)
+def test_the_usual_reduction_in_wide_panels_gives_numpys_bits(
+    monkeypatch: pytest.MonkeyPatch, n: int, rank: int | None
+) -> None:
+    monkeypatch.setattr(lapack, "WIDE", 1)
+    matrix = gram(n, rank)
+    np.testing.assert_array_equal(usual(monkeypatch, matrix), np.linalg.eigvalsh(matrix))
+
+
+@pytest.mark.parametrize("scale", [2.0**-900, 1.0, 2.0**900])
+@pytest.mark.parametrize(("n", "rank"), SIZES)
+def test_narrow_panels_agree_with_numpy(
+    monkeypatch: pytest.MonkeyPatch, n: int, rank: int | None, scale: float
+) -> None:
+    matrix = gram(n, rank) * scale
+    expected = np.linalg.eigvalsh(matrix)
+    found = usual(monkeypatch, matrix)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * expected[-1])
+    assert np.all(np.diff(found) >= 0)
+
+
+def test_a_call_that_lapack_refuses_is_an_error() -> None:
+    needs(lapack._REDUCE)
+    reduce = lapack._routine(lapack._REDUCE)
+    work = np.empty((4, 3))
+    with pytest.raises(np.linalg.LinAlgError, match="dsytrd ended with -2"):
+        lapack._call(reduce, b"L", -1, np.eye(3), 3, work[0], work[1], work[2], work[3], 3)
 
 
 def test_other_threads_go_on_while_lapack_works() -> None:
-    needs(lapack._USUAL)
+    needs(lapack._REDUCE)
     matrix = gram(450)
     ticks: list[float] = []
     done = threading.Event()
