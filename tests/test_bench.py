@@ -35,6 +35,15 @@ def test_a_missed_bar_is_said(tables: ModuleType, tmp_path: Path) -> None:
     assert "Not measured yet." in text
 
 
+def test_a_peer_that_analysed_nothing_has_no_ratio(tables: ModuleType, tmp_path: Path) -> None:
+    cost = {"cpu": 2.0, "runs": 5, "peak_mb": 100.0}
+    found = {"floor": cost, "fast": cost, "standard": cost, "load": 1.0, "weightwatcher": cost | {"analysed": 0}}
+    page = tmp_path / "page.md"
+    page.write_text("<!-- weightwatcher -->\n<!-- /weightwatcher -->\n")
+    tables.write_tables({"models": {"net": found}, "fits": {}}, page)
+    assert "| net | 0 | 2.0 (5) |  |  |  |" in page.read_text()
+
+
 def test_the_page_holds_the_tables_of_the_results(tables: ModuleType, tmp_path: Path) -> None:
     page = ROOT / "docs/performance.md"
     results = json.loads((ROOT / "docs/performance.json").read_text())

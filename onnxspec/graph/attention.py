@@ -229,16 +229,18 @@ def _reshape(
             return None
         if product(tail) != outputs:
             continue
-        for axis, length in enumerate(tail):
-            if length == 3 and is_cut_up(operands, node.outputs[0], axis - len(tail), rank):
-                before, after = product(tail[:axis]), product(tail[axis + 1 :])
-                heads = shape[start - 1] if start > _LEADING and len(tail) == 2 and shape[-1] == -1 else None
-                if heads is not None and heads > 1 and after % heads == 0:
-                    before, after = heads, after // heads
-                if after == 1:
-                    return None
-                numbers = np.arange(outputs).reshape(before, 3, after)
-                return f"{before}x3x{after}", [numbers[:, part].reshape(-1) for part in range(3)]
+        three = [axis for axis, length in enumerate(tail) if length == 3]
+        cut = next((axis for axis in three if is_cut_up(operands, node.outputs[0], axis - len(tail), rank)), None)
+        if cut is None:
+            continue
+        before, after = product(tail[:cut]), product(tail[cut + 1 :])
+        heads = shape[start - 1] if start > _LEADING and len(tail) == 2 and shape[-1] == -1 else None
+        if heads is not None and heads > 1 and after % heads == 0:
+            before, after = heads, after // heads
+        if after == 1:
+            return None
+        numbers = np.arange(outputs).reshape(before, 3, after)
+        return f"{before}x3x{after}", [numbers[:, part].reshape(-1) for part in range(3)]
     return None
 
 

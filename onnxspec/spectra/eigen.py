@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxspec.results import Spectrum
 from onnxspec.spectra.lapack import symmetric_eigenvalues
-from onnxspec.spectra.slabs import Mapper, Slabs, Stack, gram, one_by_one
+from onnxspec.spectra.slabs import Mapper, Slabs, Stack, gram
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def spectrum(
     noise_floor: float | None = None,
     exact: bool = False,
     largest: float | None = None,
-    mapper: Mapper = one_by_one,
+    mapper: Mapper | None = None,
 ) -> Spectrum:
     """Compute the singular values of W and the eigenvalues of ``X = W^T W / N``.
 
@@ -67,8 +67,8 @@ def spectrum(
         Singular values by SVD instead of the eigenvalues of the Gram matrix.
     largest : float, optional
         The largest absolute value, where it is known.
-    mapper : Mapper
-        Computes the parts of the Gram matrix of one tall matrix; changes no bit.
+    mapper : Mapper, optional
+        Computes the parts of the Gram matrix of one tall matrix; changes no bit. Default: that of the Slabs.
 
     Returns
     -------
@@ -94,6 +94,7 @@ def spectrum(
     """
     source = array if isinstance(array, Slabs | Stack) else _in_memory(_oriented(array))
     if isinstance(source, Slabs):
+        source = source if mapper is None else replace(source, mapper=mapper)
         k, N, M, kept = 1, source.N, source.M, source.source.dtype
     else:
         k, N, M, kept = source.shape[0], max(source.shape[1:]), min(source.shape[1:]), source.dtype
@@ -107,7 +108,7 @@ def spectrum(
     elif exact:
         scaled = _singular_values(source, exponent)
     else:
-        scaled = _roots(gram(source, exponent, mapper)) if isinstance(source, Slabs) else _from_grams(source, exponent)
+        scaled = _roots(gram(source, exponent)) if isinstance(source, Slabs) else _from_grams(source, exponent)
         resolution = math.sqrt(M * _EPS64)
         fine = _eps(stored) * max(N, M) < resolution
         if fine and top > 0.0 and float(scaled.min()) < resolution * float(scaled.max()):

@@ -61,7 +61,7 @@ class Slabs:
     centre, bound, shift : float
         Then each is taken as ``clip(value - centre, -bound, bound) - shift``.
     mapper : Mapper
-        Works on the slabs in `each`.
+        Works on the slabs, in `each` and `gram`.
     """
 
     source: Lines
@@ -189,17 +189,15 @@ def slab_rows(M: int) -> int:
     return max(SLAB_ELEMENTS // max(M, 1), M, 1)
 
 
-def gram(slabs: Slabs, exponent: int, mapper: Mapper | None = None) -> Array:
+def gram(slabs: Slabs, exponent: int) -> Array:
     """Form ``W^T W / 4 ** exponent`` of the oriented matrix, slab by slab.
 
     Parameters
     ----------
     slabs : Slabs
-        The matrix.
+        The matrix; its mapper computes the products, which are added in their order.
     exponent : int
         Its values are divided by ``2 ** exponent``, which changes no other bit.
-    mapper : Mapper, optional
-        Computes the products of the slabs; they are added in their order. Default: that of the slabs.
 
     Returns
     -------
@@ -217,7 +215,7 @@ def gram(slabs: Slabs, exponent: int, mapper: Mapper | None = None) -> Array:
         return result
 
     total: Array | None = None
-    for term in (mapper or slabs.mapper)(product, slabs.starts()):
+    for term in slabs.mapper(product, slabs.starts()):
         if total is None:
             total = term
         else:

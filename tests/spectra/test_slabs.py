@@ -91,7 +91,7 @@ def test_slabs_are_added_in_their_order_whoever_computes_them() -> None:
         results = [function(item) for item in reversed(list(items))]
         return iter(results[::-1])
 
-    np.testing.assert_array_equal(gram(Slabs(Held(w)), 3, backwards), gram(Slabs(Held(w)), 3))
+    np.testing.assert_array_equal(gram(Slabs(Held(w), mapper=backwards), 3), gram(Slabs(Held(w)), 3))
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0**-140, 2.0**100])

@@ -79,6 +79,8 @@ def of_model(model: Model, runs: int, peer: str | None, diffract: str | None, *,
                 if number < often[name]:
                     costs[name].append(command())
         found = {name: medians(each) for name, each in costs.items()}
+        if "weightwatcher" in found:
+            found["weightwatcher"]["analysed"] = int(costs["weightwatcher"][0].output.split()[-1])
     return {"bytes": model.file.stat().st_size, "load": os.getloadavg()[0], **found}
 
 

@@ -64,14 +64,23 @@ def _weightwatcher(results: dict[str, Any]) -> str:
         if "weightwatcher" not in found:
             continue
         peer, full = found["weightwatcher"], found.get("weightwatcher full")
-        row = [name, f"{peer['cpu']:.1f} ({peer['runs']})", f"{peer['cpu'] / found['fast']['cpu']:.1f}"]
+        analysed = peer["analysed"]
+        times = f"{peer['cpu'] / found['fast']['cpu']:.1f}" if analysed else ""
+        row = [name, str(analysed), f"{peer['cpu']:.1f} ({peer['runs']})", times]
         row += (
             [f"{full['cpu']:.1f} ({full['runs']})", f"{full['cpu'] / found['standard']['cpu']:.1f}"]
             if full
             else ["", ""]
         )
         rows.append(row)
-    head = ("model", "default, s (runs)", "over fast", "mp_fit + randomize, s (runs)", "over standard")
+    head = (
+        "model",
+        "layers it analysed",
+        "default, s (runs)",
+        "over fast",
+        "mp_fit + randomize, s (runs)",
+        "over standard",
+    )
     return _table(head, rows) if rows else "Not measured yet.\n"
 
 
