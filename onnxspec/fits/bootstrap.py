@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxspec._jit import jit
+from onnxspec.fits.candidates import positive_ascending
 from onnxspec.fits.condensed import condense, resampled_alphas
 from onnxspec.fits.power_law import CONDENSED_ABOVE, KS_CODES
 from onnxspec.fits.random_stream import stream_key, uniforms
@@ -80,7 +81,7 @@ def alpha_interval(
         raise ValueError(f"replicas is {replicas} and level is {level}; they must be >= 40 and between 0 and 1.")
     if fit.alpha is None:
         return None
-    x = _positive_ascending(evals)
+    x = positive_ascending(evals)
     floor = _floor(min_tail, x.size)
     key, code = stream_key(seed, _INTERVAL_STREAM), KS_CODES[ks]
     if x.size > CONDENSED_ABOVE and fit.n_tail is not None:
@@ -138,7 +139,7 @@ def goodness_of_fit(
         raise ValueError(f"replicas is {replicas}; it must be at least 1.")
     if fit.alpha is None or fit.n_tail is None or fit.D is None:
         return None
-    x = _positive_ascending(evals)
+    x = positive_ascending(evals)
     logs, _ = _logs(x)
     start, beta, floor = x.size - fit.n_tail, fit.alpha - 1.0, _floor(min_tail, x.size)
     worse = sum(
@@ -247,13 +248,6 @@ def _beats(logs: NDArray[np.float64], min_tail: int, ks: int, hint: int, bar: fl
             return True
         hot = start + place
     return False
-
-
-def _positive_ascending(evals: ArrayLike) -> NDArray[np.float64]:
-    """Give the positive values, ascending."""
-    values = np.asarray(evals, dtype=np.float64).ravel()
-    x: NDArray[np.float64] = np.sort(values[values > 0.0])
-    return x
 
 
 def _floor(min_tail: int | None, n: int) -> int:

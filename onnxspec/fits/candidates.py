@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[np.float64]
     Indices = NDArray[np.int64]
 
-__all__ = ["best_candidate", "candidates", "distance", "distances", "tail_logs"]
+__all__ = ["best_candidate", "candidates", "distance", "distances", "finite", "positive_ascending", "tail_logs"]
 
 _TWO_SIDED = 1  # order of settings.KSMode
 _SEED2018 = 2
@@ -28,6 +28,27 @@ _ELEMENTS = 2**18  # of one work array
 _TOGETHER = 2**14  # values of several tails whose distances are computed at once
 _SMALLEST = 2.0**-1000  # below, a quotient may lose digits or vanish
 _LOG_1550 = 1550 * math.log(2.0)
+
+
+def finite(evals: ArrayLike) -> Array:
+    """Give values as a vector of float64.
+
+    Raises
+    ------
+    ValueError
+        A value is not finite.
+    """
+    values = np.asarray(evals, dtype=np.float64).ravel()
+    if not np.isfinite(values).all():
+        raise ValueError("evals must be finite")
+    return values
+
+
+def positive_ascending(evals: ArrayLike) -> Array:
+    """Give the positive values, ascending, as all that looks at tails needs them."""
+    values = np.asarray(evals, dtype=np.float64).ravel()
+    x: Array = np.sort(values[values > 0.0])
+    return x
 
 
 def tail_logs(x: Array) -> tuple[Array, Array]:

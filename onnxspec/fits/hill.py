@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxspec.fits.candidates import finite, positive_ascending, tail_logs
 from onnxspec.laws.heavy_tailed import hill_median
 
 if TYPE_CHECKING:
@@ -65,10 +66,11 @@ def hill_curve(evals: ArrayLike, *, points: int | None = None) -> tuple[NDArray[
     ValueError
         A value is not finite.
     """
-    spacings = _spacings(_descending(evals))
-    k = np.arange(1, spacings.size + 1)
-    # sum of log(x_i / x_(k+1)) from the spacings: every term is positive, so nothing cancels
-    spread = np.cumsum(k * spacings)
+    x = positive_ascending(finite(evals))
+    if x.size < 2:
+        return np.empty(0, np.int64), np.empty(0)
+    k = np.arange(1, x.size)
+    spread = tail_logs(x)[1][-2::-1]  # over the 2, 3, ... largest
     kept = spread > 0.0
     k, alpha = k[kept], 1.0 + k[kept] / spread[kept]
     if points is not None and k.size > points:
@@ -99,34 +101,12 @@ def hill_at_median(evals: ArrayLike, Q: float | None = None) -> HillMedian:
     random = None if Q is None else hill_median(Q)
     if not np.isfinite(np.asarray(evals, dtype=np.float64)).all():
         return HillMedian(None, random, None, 0, "non_finite")
-    x = _descending(evals)
+    x = positive_ascending(evals)
     n_tail = x.size - x.size // 2
     if x.size < 4:
         return HillMedian(None, random, None, n_tail, "too_small")
-    spread = float((np.arange(1, n_tail) * _spacings(x[:n_tail])).sum())
+    spread = float(tail_logs(x)[1][-n_tail])
     if spread <= 0.0:
         return HillMedian(None, random, None, n_tail, "flat_spectrum")
     alpha = 1.0 + n_tail / spread
     return HillMedian(alpha, random, None if random is None else alpha - random, n_tail)
-
-
-def _descending(evals: ArrayLike) -> NDArray[np.float64]:
-    """Give the positive values, descending."""
-    values = np.asarray(evals, dtype=np.float64).ravel()
-    if not np.isfinite(values).all():
-        raise ValueError("evals must be finite")
-    return np.sort(values[values > 0.0])[::-1]
-
-
-def _spacings(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give ``log(x_i / x_(i+1))`` of descending values, to full precision also where two nearly agree.
-
-    All depends on their ratios alone, so a power of two changes no bit.
-    """
-    upper, lower = x[:-1], x[1:]
-    with np.errstate(over="ignore"):
-        found: NDArray[np.float64] = np.log(upper / lower)
-    near, beyond = upper < 2.0 * lower, np.isinf(found)
-    found[near] = np.log1p((upper[near] - lower[near]) / lower[near])
-    found[beyond] = np.log(upper[beyond]) - np.log(lower[beyond])
-    return found

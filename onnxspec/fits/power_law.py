@@ -8,12 +8,12 @@ The scan over xmin itself is in `onnxspec.fits.candidates`, its compiled twin in
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from onnxspec._distinct import distinct
-from onnxspec.fits.candidates import best_candidate, candidates, distances, tail_logs
+from onnxspec.fits.candidates import best_candidate, candidates, distances, finite, positive_ascending, tail_logs
 from onnxspec.results import PowerLawFit
 from onnxspec.settings import KSMode, Settings
 
@@ -84,7 +84,7 @@ def fit_power_law(
     values = np.asarray(evals, dtype=np.float64).ravel()
     if not np.isfinite(values).all():
         return _no_fit("non_finite", values.size)
-    x = _positive_ascending(values)
+    x = positive_ascending(values)
     n = x.size
     floor = _tail_floor(min_tail, n)
     if n == 0:
@@ -137,7 +137,7 @@ def profile(
     from onnxspec.fits.xmin_scan import chosen_candidates
 
     code = _ks_code(ks)
-    x = _positive_ascending(_finite(evals))
+    x = positive_ascending(finite(evals))
     starts = candidates(x, _tail_floor(min_tail, x.size))
     alpha, distances = chosen_candidates(x, starts, code)
     return x[starts], alpha, distances, x.size - starts
@@ -166,7 +166,7 @@ def curve(
         As in `profile`.
     """
     code = _ks_code(ks)
-    x = _positive_ascending(_finite(evals))
+    x = positive_ascending(finite(evals))
     starts = candidates(x, _tail_floor(min_tail, x.size))
     if not starts.size:
         return x[starts], np.empty(0), np.empty(0)
@@ -189,14 +189,6 @@ def _scan(x: NDArray[np.float64], min_tail: int, code: int) -> tuple[int, float,
     return scan_xmin(x, min_tail, code)
 
 
-def _finite(evals: ArrayLike) -> NDArray[np.float64]:
-    """Give the values as a vector; refuse those that are not finite."""
-    values = np.asarray(evals, dtype=np.float64).ravel()
-    if not np.isfinite(values).all():
-        raise ValueError("evals must be finite")
-    return values
-
-
 def _ks_code(ks: str) -> int:
     """Give the kernels' number of a form of the KS distance."""
     if ks not in KS_CODES:
@@ -211,12 +203,6 @@ def _tail_floor(min_tail: int | None, n: int) -> int:
     if min_tail < 2:
         raise ValueError(f"min_tail is {min_tail}; it must be at least 2")
     return min_tail
-
-
-def _positive_ascending(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Give the positive values, ascending, as the kernels need them."""
-    x: NDArray[np.float64] = np.sort(values[values > 0.0])
-    return x
 
 
 def _no_fit(reason: str, num_evals: int) -> PowerLawFit:

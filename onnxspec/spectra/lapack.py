@@ -45,7 +45,7 @@ WIDE = 1024
 PANEL, WIDE_PANEL = 16, 32
 """Columns of a panel."""
 
-# of the OpenBLAS in NumPy's wheels, with 64-bit integers
+# of the OpenBLAS in NumPy's wheels, with 64-bit integers; a symmetric matrix may be read in either order
 _REDUCE, _SOLVE = "scipy_dsytrd_64_", "scipy_dsterf_64_"
 _IN_TWO_STAGES = "scipy_dsyevd_2stage_64_"
 
@@ -98,22 +98,19 @@ def _solved_in_two_stages(solve: _Routine, matrix: Array) -> Array:
 
 
 def _call(routine: _Routine, *arguments: bytes | int | NDArray[Any]) -> None:
-    """Make one call by LAPACK's convention: numbers by reference, then what it ended with, then the lengths of texts.
-
-    A symmetric matrix may be read in either order.
-    """
+    """Make one call by LAPACK's convention: what it ended with, and the lengths of texts, follow the arguments."""
     info = ctypes.c_int64(0)
-    given = [
-        argument.ctypes.data_as(ctypes.c_void_p)
-        if isinstance(argument, np.ndarray)
-        else argument
-        if isinstance(argument, bytes)
-        else ctypes.byref(ctypes.c_int64(argument))
-        for argument in arguments
-    ]
-    routine(*given, ctypes.byref(info), *(ctypes.c_size_t(1) for argument in arguments if isinstance(argument, bytes)))
+    lengths = [ctypes.c_size_t(1) for argument in arguments if isinstance(argument, bytes)]
+    routine(*map(_passed, arguments), ctypes.byref(info), *lengths)
     if info.value:
         raise np.linalg.LinAlgError(f"LAPACK's {routine.__name__.split('_')[1]} ended with {info.value}")
+
+
+def _passed(argument: bytes | int | NDArray[Any]) -> Any:
+    """Give what is passed for an argument: where it stands."""
+    if isinstance(argument, np.ndarray):
+        return argument.ctypes.data_as(ctypes.c_void_p)
+    return argument if isinstance(argument, bytes) else ctypes.byref(ctypes.c_int64(argument))
 
 
 @cache
